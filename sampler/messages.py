@@ -1,0 +1,195 @@
+"""The seam between an editor's side and the resident sampler: text and offsets, no tensors, no LSP positions.
+
+A request and every event of its answer are plain JSON objects; `to_json` and `from_json` are the only
+codec. An answer is a stream of events, one JSON object a line, that ends with exactly one `InfillResult`
+or one `Failure`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+PROTOCOL_VERSION = 1
+"""Client and service must agree on it; a service that speaks another one is drained and replaced."""
+
+MAX_SPANS = 8
+"""Spans of one request: as many as the layout has `<hole_i>` tokens."""
+
+Finish: TypeAlias = Literal["end", "length", "deadline", "cancelled"]
+Policy: TypeAlias = Literal["threshold", "entropy", "margin", "fixed", "verified", "sequential"]
+CacheMiss: TypeAlias = Literal["none", "cold", "prefix", "suffix", "snippets", "evicted", "uncached"]
+FailureKind: TypeAlias = Literal["bad_input", "failed", "cancelled"]
+
+
+class BadMessage(ValueError):
+    """A message that does not have the shape it should; its text is one sentence for a person."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snippet:
+    """A piece of another file of the same project, shown to the model before the document."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InfillRequest:
+    """Fill the k spans between the k + 1 `pieces` of one document.
+
+    `pieces` is (prefix, suffix) for a cursor; the text of `document` that the model may see, already cut to
+    windows. `document` names the cache slot: the same string for the same buffer of the same client.
+    """
+
+    document: str
+    pieces: tuple[str, ...]
+    language: str = "python"
+    path: str = ""
+    snippets: tuple[Snippet, ...] = ()
+    instruction: str = ""
+    n_candidates: int = 1
+    max_tokens: int = 64
+    one_line: bool = False
+    """End the span before the first newline the model writes."""
+    seed: int = 0
+    temperature: float = 0.0
+    top_p: float = 1.0
+    deadline_ms: float | None = None
+    """From receipt; when it passes, what is finished is returned with `finish` "deadline"."""
+    policy: Policy | None = None
+    """None: the model's own default."""
+    block_size: int | None = None
+    threshold: float | None = None
+    model: str | None = None
+    stream: bool = False
+    """Whether `Progress` events with partial fills are wanted."""
+
+    def __post_init__(self) -> None:
+        for complaint, holds in (
+            (f"A request needs 1 to {MAX_SPANS} spans.", 2 <= len(self.pieces) <= MAX_SPANS + 1),
+            ("max_tokens must be from 1 to 1024.", 1 <= self.max_tokens <= 1024),
+            ("n_candidates must be from 1 to 16.", 1 <= self.n_candidates <= 16),
+            ("temperature must not be negative.", self.temperature >= 0),
+            ("top_p must be above 0 and at most 1.", 0 < self.top_p <= 1),
+            ("block_size must be from 1 to 128.", self.block_size is None or 1 <= self.block_size <= 128),
+        ):
+            if not holds:
+                raise BadMessage(complaint)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """One way to fill all spans of a request.
+
+    `tokens` counts returned tokens plus the end token, `forwards` every pass over a live block, commit passes
+    included (prefill apart), `confidence` is the mean probability of the tokens, 0 to 1.
+    """
+
+    fills: tuple[str, ...]
+    tokens: int
+    forwards: int
+    confidence: float
+    finish: Finish
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loading:
+    """The model is being loaded; sent before anything else when it is not resident."""
+
+    model: str
+    fraction: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """The text of the first candidate so far; positions still masked are left out."""
+
+    fills: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InfillResult:
+    """Candidates, best first. `ms` is the service's own time from request to text, `load_ms` apart from it."""
+
+    candidates: tuple[Candidate, ...]
+    model: str
+    device: str
+    ms: float
+    load_ms: float
+    tokens_computed: int
+    """Context tokens whose keys and values had to be computed: what the cache did not hold."""
+    cache_miss: CacheMiss
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Why there is no result, in one sentence that says what to do."""
+
+    kind: FailureKind
+    message: str
+
+
+Event: TypeAlias = Loading | Progress | InfillResult | Failure
+
+_EVENTS: dict[str, type[Any]] = {
+    "loading": Loading,
+    "progress": Progress,
+    "result": InfillResult,
+    "failure": Failure,
+}
+_NESTED: dict[str, type[Any]] = {"snippets": Snippet, "candidates": Candidate}
+
+
+def to_json(message: InfillRequest | Event) -> dict[str, Any]:
+    """A JSON object; events carry their name under "event"."""
+    body = dataclasses.asdict(message)
+    name = next((name for name, kind in _EVENTS.items() if isinstance(message, kind)), None)
+    return body if name is None else {"event": name, **body}
+
+
+def request_from_json(body: object) -> InfillRequest:
+    """Decode a request; raises BadMessage with one sentence where it is malformed."""
+    return _build(InfillRequest, body)
+
+
+def event_from_json(body: object) -> Event:
+    """Decode an event; raises BadMessage with one sentence where it is malformed."""
+    if not isinstance(body, dict) or body.get("event") not in _EVENTS:
+        raise BadMessage("An event needs a known name under 'event'.")
+    return _build(_EVENTS[body["event"]], {key: value for key, value in body.items() if key != "event"})
+
+
+def _build(kind: type[Any], body: object) -> Any:
+    if not isinstance(body, dict):
+        raise BadMessage(f"{kind.__name__} must be a JSON object.")
+    known = {field.name: field.type for field in dataclasses.fields(kind)}
+    unknown = sorted(set(body) - set(known))
+    if unknown:
+        raise BadMessage(f"{kind.__name__} has no field {unknown[0]!r}.")
+    try:
+        return kind(**{key: _value(key, str(known[key]), value) for key, value in body.items()})
+    except TypeError as error:
+        raise BadMessage(f"{kind.__name__}: {error}.") from None
+
+
+_SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+
+
+def _value(name: str, annotation: str, value: object) -> object:
+    """Check `value` against the field's annotation and turn lists into tuples and objects into messages."""
+    if value is None and annotation.endswith("| None"):
+        return None
+    if annotation.startswith("tuple["):
+        if not isinstance(value, list | tuple):
+            raise BadMessage(f"{name} must be a list.")
+        if name in _NESTED:
+            return tuple(_build(_NESTED[name], item) for item in value)
+        if not all(isinstance(item, str) for item in value):
+            raise BadMessage(f"{name} must hold strings.")
+        return tuple(value)
+    expected = _SCALARS.get(annotation.removesuffix(" | None"), (str,))
+    if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
+        raise BadMessage(f"{name} must be {annotation.lower()}.")
+    return value
