@@ -1,0 +1,124 @@
+"""The command line: names the commands, mounts them, and turns every way to end into an exit code.
+
+Composes, holds no logic. Nothing heavy is imported here or by the modules imported here: torch, pygls and httpx
+are loaded by the commands that need them, when they run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from seedfill.commands.doctor import doctor
+from seedfill.commands.evaluate import app as eval_app
+from seedfill.commands.fill import fill
+from seedfill.commands.models import app as models_app
+from seedfill.commands.output import complain
+from seedfill.commands.service import lsp, serve, stop
+from seedfill.errors import CommandError
+
+app = typer.Typer(
+    name="seedfill",
+    help="Completions and edits from a diffusion language model for code, in the shell and in editors.",
+    epilog="Example: seedfill fill examples/inventory.py --at 24:9",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+class TrainGroup(TyperGroup):
+    """The commands of `seedfill.training.cli`, imported when one is named and not before."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names."""
+        return _training().list_commands(ctx)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, or None."""
+        return _training().get_command(ctx, cmd_name)
+
+
+def _training() -> TyperGroup:
+    from typer.main import get_group
+
+    from seedfill.training.cli import app as training_app
+
+    return get_group(training_app)
+
+
+app.command()(fill)
+app.command()(lsp)
+app.command()(serve)
+app.command()(stop)
+app.add_typer(
+    typer.Typer(cls=TrainGroup, no_args_is_help=True),
+    name="train",
+    help="Build the corpus and train models by recipe.",
+    epilog="Example: seedfill train recipes",
+)
+app.add_typer(eval_app, name="eval")
+app.add_typer(models_app, name="models")
+app.command()(doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"seedfill {package_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Completions and edits from a diffusion language model for code, in the shell and in editors."""
+
+
+def package_version() -> str:
+    """The installed version; "unknown" in a source tree that was never installed."""
+    try:
+        return version("seedfill")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run one command line; the exit code. Anything but 0 has put one sentence on stderr.
+
+    0 done · 1 failed while working · 2 bad input or usage · 3 refused, or nothing to change.
+    """
+    try:
+        return app(args=args, standalone_mode=False) or 0
+    except (CommandError, typer.TyperException) as error:
+        complain(str(error))
+        return error.exit_code
+    except BrokenPipeError:  # the reader has left, as `| head` does; later flushes must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        complain("The program that reads the output has closed it.")
+    except (KeyboardInterrupt, typer.Abort):
+        complain("Interrupted.")
+    except OSError as error:
+        complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
+    except Exception as error:
+        if os.environ.get("SEEDFILL_TRACEBACK"):
+            traceback.print_exc()
+        complain(f"An error inside seedfill, {type(error).__name__}: {error} (SEEDFILL_TRACEBACK=1 shows where).")
+    return 1
+
+
+def main() -> None:
+    """The console script `seedfill`."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

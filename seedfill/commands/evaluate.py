@@ -1,0 +1,121 @@
+"""`seedfill eval …`: measure a model on task files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sampler.messages import Policy
+from seedfill.commands.output import JsonOption, complain, print_json, stderr_console, stdout_console
+from seedfill.errors import BadInput
+from seedfill.source import replace_file
+
+app = typer.Typer(help="Measure a model on task files.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Measure a model on task files.
+
+    Example: seedfill eval infill SingleLine.jsonl.gz --limit 100
+    """
+
+
+@app.command()
+def infill(
+    tasks: Annotated[Path, typer.Argument(help="JSON lines, gzipped or not.", show_default=False)],
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="So many tasks, spread evenly over the source problems.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same answers.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="PREDICTIONS", help="Write an answer a line to this file.")
+    ] = None,
+    policy: Annotated[Policy | None, typer.Option(help="How positions are chosen; the model's own by default.")] = None,
+    block_size: Annotated[int | None, typer.Option(min=1, max=128, help="Positions denoised together.")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, help="The policy's threshold.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, max=1024, help="The longest answer, in tokens.")] = 128,
+    parallel: Annotated[int, typer.Option(min=1, help="Requests at a time; above 1, ms holds what they share.")] = 1,
+    model: Annotated[Path | None, typer.Option(help="A model's folder; the shipped one by default.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Fill the spans of a task file in HumanEval-Infilling's format and score the answers.
+
+    What the model wrote is run with the tasks' tests in a throw-away folder, without network and under limits.
+    floor_pass_at_1 is what empty answers score.
+
+    Example: seedfill eval infill SingleLine.jsonl.gz --limit 100 --out predictions.jsonl
+    """
+    from seedfill.evaluation.infill import InfillOptions, answer_tasks, figures, judge, prediction
+    from seedfill.evaluation.tasks import read_tasks, spread
+
+    if out is not None and not out.absolute().parent.is_dir():
+        raise BadInput(f"There is no folder {out.absolute().parent} to write {out.name} to.")
+    chosen = spread(read_tasks(tasks), limit)
+    if limit is not None and len(chosen) < limit:
+        complain(f"{tasks} holds {len(chosen)} tasks, not {limit}; all of them are taken.")
+    options = InfillOptions(
+        seed=seed,
+        max_tokens=max_tokens,
+        n_parallel=parallel,
+        policy=policy,
+        block_size=block_size,
+        threshold=threshold,
+    )
+    with _engine(model, device) as engine, _progress("Answering", len(chosen)) as advance:
+        answers = answer_tasks(engine, chosen, options, advance)
+    with stderr_console().status("Running the tests …"):
+        verdicts = judge(chosen, answers)
+    if out is not None:
+        lines = [json.dumps(prediction(*pair)) + "\n" for pair in zip(answers, verdicts, strict=True)]
+        replace_file(out, "".join(lines).encode())
+    n_failed = sum(answer.error is not None for answer in answers)
+    if n_failed:
+        complain(f"{n_failed} of {len(answers)} tasks could not be answered and count as empty answers.")
+    _show(figures(chosen, answers, verdicts), as_json=as_json)
+
+
+@contextmanager
+def _engine(model: Path | None, device: str) -> Iterator[Any]:
+    """An engine of our own: an evaluation must not take its turn behind somebody's editor."""
+    from sampler.engine import Engine
+
+    if model is not None and not model.is_dir():
+        raise BadInput(f"There is no model folder {model}.")
+    with closing(Engine(device=device, default_model=model)) as engine:
+        yield engine
+
+
+@contextmanager
+def _progress(label: str, total: int) -> Iterator[Any]:
+    """A bar on stderr; yields what moves it one step on."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr_console()) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda: progress.advance(task)
+
+
+def _show(body: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(body)
+        return
+    from rich.table import Table
+
+    table = Table("figure", "value")
+    for name, value in body.items():
+        table.add_row(name, _readable(value))
+    stdout_console().print(table)
+
+
+def _readable(value: float | int | None) -> str:
+    if value is None:
+        return "not measured"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"

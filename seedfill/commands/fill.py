@@ -1,0 +1,154 @@
+"""`seedfill fill`: what belongs at a cursor, or in every hole of a file."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from sampler.messages import Candidate, Event, InfillResult, Loading
+from seedfill.commands.output import JsonOption, print_json, stderr_console, stdout_console
+from seedfill.errors import BadInput, CommandError
+from seedfill.filling import FilledHoles, FillOptions, OnEvent, Sampler, fill_cursor, fill_holes
+from seedfill.source import SourceFile, parse_position, read_source
+
+Answer = TypeVar("Answer")
+
+
+def fill(
+    file: Annotated[Path, typer.Argument(help="The file to fill.", show_default=False)],
+    at: Annotated[str, typer.Option("--at", metavar="LINE:COL", help="The cursor, 1-based as editors show it.")] = "",
+    holes: Annotated[bool, typer.Option("--holes", help="Fill every hole marker instead.")] = False,
+    hole_marker: Annotated[str, typer.Option(help="What stands for a hole.")] = "▢",
+    apply: Annotated[bool, typer.Option("--apply", help="Write the result into the file.")] = False,
+    candidates: Annotated[int, typer.Option(min=1, max=16, help="How many to make; best first.")] = 1,
+    max_tokens: Annotated[int, typer.Option(min=1, max=1024, help="The longest fill, in tokens.")] = 64,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same fill.")] = 0,
+    model: Annotated[str, typer.Option(help="A model's id or folder; the default is the shipped one.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Fill in what belongs at a cursor, or in every hole of a file.
+
+    Uses the sampler that all editors of this user share, and starts it when none runs.
+
+    Example: seedfill fill examples/inventory.py --at 24:9
+
+    Example: seedfill fill examples/holes.py --holes
+    """
+    if bool(at) == holes:
+        raise BadInput("Give either --at LINE:COL or --holes.")
+    if not hole_marker:
+        raise BadInput("--hole-marker must not be empty.")
+    options = FillOptions(n_candidates=candidates, max_tokens=max_tokens, seed=seed, model=model or None)
+    source = read_source(file)
+    if holes:
+        _fill_holes(source, hole_marker, options, apply=apply, as_json=as_json)
+    else:
+        _fill_cursor(source, at, options, apply=apply, as_json=as_json)
+
+
+def _fill_cursor(source: SourceFile, at: str, options: FillOptions, *, apply: bool, as_json: bool) -> None:
+    offset = source.offset(*parse_position(at))
+    result = _ask(lambda sampler, on_event: fill_cursor(sampler, source, offset, options, on_event))
+    if apply:
+        text = source.with_own_newlines(result.candidates[0].fills[0])
+        source.write(source.text[:offset] + text + source.text[offset:])
+    if as_json:
+        print_json(_cursor_json(source, result, options))
+    else:
+        _show_cursor(source, offset, result)
+
+
+def _fill_holes(source: SourceFile, marker: str, options: FillOptions, *, apply: bool, as_json: bool) -> None:
+    filled = _ask(lambda sampler, on_event: fill_holes(sampler, source, marker, options, on_event))
+    if apply:
+        source.write(filled.text)
+    if as_json:
+        print_json(_holes_json(source, filled, applied=apply))
+    else:
+        _show_holes(source, marker, filled)
+
+
+def _ask(question: Callable[[Sampler, OnEvent], Awaitable[Answer]]) -> Answer:
+    """Put a question to the shared sampler, showing on stderr what one waits for."""
+    from sampler.client import SamplerClient, SamplerError
+
+    async def answer() -> Answer:
+        client = SamplerClient()
+        try:
+            with stderr_console().status("Asking the sampler …") as status:
+
+                def on_event(event: Event) -> None:
+                    if isinstance(event, Loading):
+                        status.update(f"Loading {event.model} …")
+
+                return await question(client, on_event)
+        finally:
+            await client.close()
+
+    try:
+        return asyncio.run(answer())
+    except SamplerError as error:
+        raise (BadInput if error.kind == "bad_input" else CommandError)(str(error)) from None
+
+
+def _cursor_json(source: SourceFile, result: InfillResult, options: FillOptions) -> dict[str, Any]:
+    bodies = [_candidate_json(source, candidate, result) for candidate in result.candidates]
+    return bodies[0] | ({"candidates": bodies} if options.n_candidates > 1 else {})
+
+
+def _candidate_json(source: SourceFile, candidate: Candidate, result: InfillResult) -> dict[str, Any]:
+    figures = asdict(candidate)
+    fills = figures.pop("fills")
+    about = {"ms": result.ms, "load_ms": result.load_ms, "model": result.model, "device": result.device}
+    return {"text": source.with_own_newlines(fills[0]), **figures, **about}
+
+
+def _holes_json(source: SourceFile, filled: FilledHoles, *, applied: bool) -> dict[str, Any]:
+    places = [source.line_col(hole.offset) for hole in filled.holes]
+    best = [result.candidates[0] for result in filled.results]
+    return {
+        "holes": [
+            {"line": line, "col": col, "text": hole.text, "confidence": hole.confidence}
+            for (line, col), hole in zip(places, filled.holes, strict=True)
+        ],
+        "tokens": sum(candidate.tokens for candidate in best),
+        "forwards": sum(candidate.forwards for candidate in best),
+        "ms": sum(result.ms for result in filled.results),
+        "load_ms": sum(result.load_ms for result in filled.results),
+        "model": filled.results[-1].model,
+        "device": filled.results[-1].device,
+        "applied": applied,
+    }
+
+
+def _show_cursor(source: SourceFile, offset: int, result: InfillResult) -> None:
+    from seedfill.render import numbered_lines, summary
+
+    console = stdout_console()
+    for candidate in result.candidates:
+        segments = [(source.text[:offset], False), (candidate.fills[0], True), (source.text[offset:], False)]
+        console.print(numbered_lines(segments))
+        console.print(summary(candidate, result))
+
+
+def _show_holes(source: SourceFile, marker: str, filled: FilledHoles) -> None:
+    """The filled file: byte for byte where a program reads it, highlighted where a person does."""
+    if not sys.stdout.isatty():
+        sys.stdout.buffer.write(source.encoded(filled.text))
+        return
+    from seedfill.render import numbered_lines, summary
+
+    console = stdout_console()
+    pieces = source.text.split(marker)
+    segments = [(pieces[0], False)]
+    for hole, piece in zip(filled.holes, pieces[1:], strict=True):
+        segments += [(hole.text, True), (piece, False)]
+    console.print(numbered_lines(segments, context=None))
+    for result in filled.results:
+        console.print(summary(result.candidates[0], result))

@@ -1,0 +1,56 @@
+"""`seedfill lsp | serve | stop`: the two processes, started and stopped by hand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seedfill.errors import Refused
+
+
+def lsp(
+    stdio: Annotated[bool, typer.Option("--stdio", help="Speak over stdin and stdout (always so).")] = True,
+) -> None:
+    """Run the language server for one editor window.
+
+    Editors start this themselves; it never loads a model, but asks the sampler that all windows share.
+
+    Example: seedfill lsp --stdio
+    """
+    from lsp_server.server import run
+
+    run()
+
+
+def serve(
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    memory_budget: Annotated[str, typer.Option(help="For models, as in 800M or 6G; by default what is free.")] = "",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default by the machine.")] = None,
+    idle_release_s: Annotated[float, typer.Option(min=0, help="Free the models' memory after so long.")] = 600.0,
+    idle_exit_s: Annotated[float, typer.Option(min=0, help="Leave after so long.")] = 3600.0,
+) -> None:
+    """Run the sampler service in the foreground.
+
+    Rarely needed by hand: fill, lsp and the editors start one when none runs.
+
+    Example: seedfill serve --device cpu --idle-exit-s 600
+    """
+    from sampler.service import main
+
+    arguments = [f"--device={device}", f"--idle-release-s={idle_release_s}", f"--idle-exit-s={idle_exit_s}"]
+    arguments += [f"--memory-budget={memory_budget}"] if memory_budget else []
+    arguments += [f"--threads={threads}"] if threads else []
+    raise typer.Exit(main(arguments))
+
+
+def stop() -> None:
+    """Stop the sampler service that runs for this user.
+
+    Example: seedfill stop
+    """
+    from sampler.client import stop_service
+
+    if not stop_service():
+        raise Refused("No sampler service runs, so there is nothing to stop.")
+    print("The sampler service has stopped.")

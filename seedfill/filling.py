@@ -1,0 +1,140 @@
+"""A file and where to fill it → requests to the sampler → the fills. What `seedfill fill` does, without a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sampler.messages import MAX_SPANS, Event, InfillRequest, InfillResult
+from sampler.windows import PREFIX_CHARACTERS, SUFFIX_CHARACTERS, prefix_window, suffix_window
+from seedfill.errors import Refused
+from seedfill.source import SourceFile, model_text
+
+GROUP_CHARACTERS = PREFIX_CHARACTERS // 2
+"""Text between the first and the last hole of one group; it is taken from the budget of the prefix window."""
+
+SAMPLING_TEMPERATURE = 0.7
+"""With several candidates: at 0 they would all be the same."""
+
+OnEvent = Callable[[Event], None]
+
+
+class Sampler(Protocol):
+    """The one method of `sampler.client.SamplerClient` that filling needs."""
+
+    async def infill(self, request: InfillRequest, *, on_event: OnEvent | None = None) -> InfillResult:
+        """The result of `request`; raises where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FillOptions:
+    """What a person may choose about a fill."""
+
+    n_candidates: int = 1
+    max_tokens: int = 64
+    seed: int = 0
+    model: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hole:
+    """A filled hole: where its marker stood in the file, what replaced it, how sure the model was (0 to 1)."""
+
+    offset: int
+    text: str
+    confidence: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilledHoles:
+    """All holes of a file in document order, the filled text, and one result for each group of holes."""
+
+    text: str
+    holes: tuple[Hole, ...]
+    results: tuple[InfillResult, ...]
+
+
+async def fill_cursor(
+    sampler: Sampler, source: SourceFile, offset: int, options: FillOptions, on_event: OnEvent | None = None
+) -> InfillResult:
+    """What belongs at `offset`, candidates best first."""
+    prefix, suffix = model_text(source.text[:offset]), model_text(source.text[offset:])
+    request = _request(source, (prefix_window(prefix), suffix_window(suffix)), options)
+    return await sampler.infill(request, on_event=on_event)
+
+
+async def fill_holes(
+    sampler: Sampler, source: SourceFile, marker: str, options: FillOptions, on_event: OnEvent | None = None
+) -> FilledHoles:
+    """Fill every `marker`: as many at once as the layout carries, later groups seeing what earlier ones became.
+
+    Raises Refused when the file has no such marker.
+    """
+    pieces = source.text.split(marker)
+    if len(pieces) == 1:
+        raise Refused(f"{source.path} has no {marker}, so there is nothing to fill.")
+    filled, fills, confidences, results = pieces[0], [], [], []
+    for group in hole_groups(pieces):
+        result = await sampler.infill(_group_request(source, filled, pieces, group, options), on_event=on_event)
+        best = result.candidates[0]
+        for hole, text in zip(group, map(source.with_own_newlines, best.fills), strict=True):
+            filled += text + pieces[hole + 1]
+            fills.append(text)
+            confidences.append(best.confidence)
+        results.append(result)
+    holes = [
+        Hole(offset=offset, text=text, confidence=confidence)
+        for offset, text, confidence in zip(_offsets(pieces, marker), fills, confidences, strict=True)
+    ]
+    return FilledHoles(text=filled, holes=tuple(holes), results=tuple(results))
+
+
+def hole_groups(pieces: Sequence[str]) -> list[range]:
+    """The holes between `pieces`, in runs of at most MAX_SPANS with at most GROUP_CHARACTERS between their ends."""
+    groups: list[range] = []
+    start, n_holes = 0, len(pieces) - 1
+    while start < n_holes:
+        stop = start + 1
+        while stop < min(n_holes, start + MAX_SPANS) and _inner_length(pieces, start, stop + 1) <= GROUP_CHARACTERS:
+            stop += 1
+        groups.append(range(start, stop))
+        start = stop
+    return groups
+
+
+def _inner_length(pieces: Sequence[str], start: int, stop: int) -> int:
+    return sum(map(len, pieces[start + 1 : stop]))
+
+
+def _group_request(
+    source: SourceFile, filled: str, pieces: Sequence[str], group: range, options: FillOptions
+) -> InfillRequest:
+    """Holes of later groups are left out of the suffix: the model has never seen a marker."""
+    inner = [model_text(piece) for piece in pieces[group.start + 1 : group.stop]]
+    prefix = prefix_window(model_text(filled), PREFIX_CHARACTERS - sum(map(len, inner)))
+    suffix = suffix_window(model_text("".join(pieces[group.stop :])), SUFFIX_CHARACTERS)
+    return _request(source, (prefix, *inner, suffix), options)
+
+
+def _request(source: SourceFile, pieces: tuple[str, ...], options: FillOptions) -> InfillRequest:
+    return InfillRequest(
+        document=f"fill:{source.path.absolute()}",
+        pieces=pieces,
+        language=source.language,
+        path=source.path.name,
+        n_candidates=options.n_candidates,
+        max_tokens=options.max_tokens,
+        seed=options.seed,
+        temperature=0.0 if options.n_candidates == 1 else SAMPLING_TEMPERATURE,
+        model=options.model,
+    )
+
+
+def _offsets(pieces: Sequence[str], marker: str) -> list[int]:
+    """Where each marker stands in the text that `pieces` were split from."""
+    offsets, end = [], 0
+    for piece in pieces[:-1]:
+        offsets.append(end + len(piece))
+        end = offsets[-1] + len(marker)
+    return offsets

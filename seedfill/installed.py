@@ -1,0 +1,79 @@
+"""The models that are installed, read from their folders without loading them (and without torch)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from sampler.families import UnknownFamily, recognise
+from sampler.paths import data_folder, default_model_folder
+from sampler.tokenizer import Tokenizer
+
+
+class DamagedModel(ValueError):
+    """A model folder that cannot be used; its text is one sentence for a person."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstalledModel:
+    """What a model folder says of itself. `bytes` is the size of its weights."""
+
+    id: str
+    folder: Path
+    licence: str | None
+    parameters: int
+    bytes: int
+    languages: tuple[str, ...]
+    """Empty: unknown, so any."""
+
+
+def model_folders() -> list[Path]:
+    """The default model's folder and those below the data home's `models`, where they exist."""
+    others = sorted((data_folder() / "models").glob("*/config.json"))
+    folders = [default_model_folder(), *(config.parent for config in others)]
+    return [folder for folder in dict.fromkeys(folders) if (folder / "config.json").is_file()]
+
+
+def read_model(folder: Path) -> InstalledModel:
+    """Describe a model folder; raises DamagedModel."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        profile = recognise(config, Tokenizer.load(folder / "tokenizer.json"))
+        files = sorted(folder.glob("*.safetensors"))
+        if not files:
+            raise DamagedModel(f"{folder} holds no weights (*.safetensors); fetch the model again.")
+        return InstalledModel(
+            id=folder.name,
+            folder=folder,
+            licence=_licence(folder / "README.md"),
+            parameters=sum(prod(shape) for shape in _shapes(files)),
+            bytes=sum(file.stat().st_size for file in files),
+            languages=profile.languages,
+        )
+    except UnknownFamily as error:
+        raise DamagedModel(f"{folder} is not a model that can be used: {error}") from None
+    except (OSError, ValueError, SafetensorError) as error:
+        if isinstance(error, DamagedModel):
+            raise
+        raise DamagedModel(f"{folder} is damaged ({error}); fetch the model again.") from None
+
+
+def _shapes(files: Iterable[Path]) -> Iterator[tuple[int, ...]]:
+    for file in files:
+        with safe_open(file, framework="numpy") as tensors:
+            for name in tensors.keys():  # noqa: SIM118  (an open file, not a dict)
+                yield tuple(tensors.get_slice(name).get_shape())
+
+
+def _licence(card: Path) -> str | None:
+    """The licence that the model card's first lines name."""
+    if not card.is_file():
+        return None
+    match = re.search(r"^license: *(\S+)", card.read_text(encoding="utf-8"), re.MULTILINE)
+    return match[1] if match else None
