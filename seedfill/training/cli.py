@@ -1,0 +1,175 @@
+"""`seedfill train …`: the corpus, the tokenizer and the runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from platformdirs import user_cache_path, user_state_path
+
+app = typer.Typer(no_args_is_help=True, help="Build the corpus, learn the tokenizer, train. Example: seedfill train recipes")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+CorpusFolder = Annotated[Path | None, typer.Option("--corpus", help="The corpus folder (default: in the cache folder).")]
+
+
+def default_corpus() -> Path:
+    """Where `train corpus` writes and `train run` reads unless told otherwise."""
+    return user_cache_path("seedfill") / "corpus"
+
+
+def state_folder(recipe: str) -> Path:
+    """Where a recipe's states and log go."""
+    return user_state_path("seedfill") / "training" / recipe
+
+
+@app.command(epilog="Example: seedfill train recipes --json")
+def recipes(as_json: Json = False) -> None:
+    """List the recipes and what each is for."""
+    from seedfill.training.recipes import RECIPES
+    from seedfill.training.smoke import SMOKES
+
+    found = {name: recipe.purpose for name, recipe in RECIPES.items()} | {
+        name: smoke.purpose for name, smoke in SMOKES.items()
+    }
+    if as_json:
+        print(json.dumps({"recipes": [{"name": name, "purpose": text} for name, text in found.items()]}))
+    else:
+        for name, text in found.items():
+            print(f"{name:14} {text}")
+
+
+@app.command(epilog="Example: seedfill train corpus --decontaminate tasks/HumanEval.jsonl.gz")
+def corpus(
+    out: CorpusFolder = None,
+    decontaminate: Annotated[
+        list[Path] | None, typer.Option(help="A task file whose text must not be trained on; repeat for several.")
+    ] = None,
+    wheels: Annotated[Path | None, typer.Option(help="Where the wheels lie or are downloaded to.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Build the corpus from the manifest: the standard library and named, permissively licensed packages."""
+    from seedfill.training import corpus as building
+
+    missing = [path for path in decontaminate or [] if not path.is_file()]
+    if missing:
+        _fail(f"There is no task file {missing[0]}.", 2)
+    try:
+        summary = building.build(
+            out or default_corpus(), wheels or user_cache_path("seedfill") / "wheels", decontaminate or []
+        )
+    except building.CorpusError as error:
+        _fail(str(error), 1)
+    _report(summary, as_json)
+
+
+@app.command(epilog="Example: seedfill train tokenizer --out tokenizer.json")
+def tokenizer(
+    out: Annotated[Path, typer.Option(help="The tokenizer.json to write.")], corpus: CorpusFolder = None, as_json: Json = False
+) -> None:
+    """Learn the byte-level BPE from the corpus. The shipped one is frozen: another one needs another model."""
+    from seedfill.training import bpe
+    from seedfill.training import corpus as reading
+    from seedfill.training.recipes import VOCAB_SIZE
+
+    folder = corpus or default_corpus()
+    try:
+        documents = reading.read(folder, "train")[::10] + reading.read(folder, "other")[::10]
+    except reading.CorpusError as error:
+        _fail(str(error), 2)
+    learned = bpe.learn((document.text for document in documents), VOCAB_SIZE)
+    bpe.save(learned, str(out))
+    sample = "".join(document.text for document in reading.read(folder, "heldout")[:200])
+    _report({"vocab_size": learned.vocab_size, "characters_per_token": len(sample) / len(learned.encode(sample))}, as_json)
+
+
+@app.command(epilog="Example: seedfill train run trunk --resume")
+def run(
+    name: Annotated[str, typer.Argument(help="A recipe: see `seedfill train recipes`.")],
+    resume: Annotated[bool, typer.Option(help="Go on exactly from the newest state in the state folder.")] = False,
+    resume_from: Annotated[
+        Path | None, typer.Option(help="A folder of exported weights to start from; the optimiser is warmed up again.")
+    ] = None,
+    corpus: CorpusFolder = None,
+    folder: Annotated[Path | None, typer.Option(help="Where states and the log go (default: the state folder).")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="The recipe's number of steps, changed.")] = None,
+    stop_after: Annotated[int | None, typer.Option(min=1, help="Stop after so many steps from here.")] = None,
+    export: Annotated[Path | None, typer.Option(help="Write the weights in Hugging Face layout here at the end.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    compiled: Annotated[bool, typer.Option("--compile/--no-compile", help="Compile the network.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Train a recipe. Killed at any moment and resumed, it goes on as if nothing had happened."""
+    from seedfill.training import smoke
+
+    if name in smoke.SMOKES:
+        _report(smoke.run(name, state_folder(name)), as_json)
+        return
+    from seedfill.training import runs
+
+    try:
+        figures = runs.run(
+            name,
+            runs.Request(
+                folder=folder or state_folder(name),
+                corpus=corpus or default_corpus(),
+                resume=resume,
+                resume_from=resume_from,
+                n_steps=steps,
+                stop_after=stop_after,
+                export=export,
+                device=device,
+                compile=compiled,
+            ),
+            lambda entry: print(json.dumps(entry), file=sys.stderr, flush=True),
+        )
+    except runs.BadRun as error:
+        _fail(str(error), 2)
+    _report(figures, as_json)
+
+
+@app.command(epilog="Example: seedfill train export trunk --out trunk/")
+def export(
+    name: Annotated[str, typer.Argument(help="A recipe that has a state in its folder.")],
+    out: Annotated[Path, typer.Option(help="Folder for config.json, model.safetensors and tokenizer.json.")],
+    folder: Annotated[Path | None, typer.Option(help="Where the states are (default: the state folder).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the newest state's weights in bfloat16 and Hugging Face layout."""
+    from seedfill.training import runs
+
+    try:
+        _report(runs.export_newest(name, folder or state_folder(name), out), as_json)
+    except runs.BadRun as error:
+        _fail(str(error), 2)
+
+
+@app.command(epilog="Example: seedfill train plot trunk --out docs/training/trunk.png")
+def plot(
+    name: Annotated[str, typer.Argument(help="A recipe that has a log in its folder.")],
+    out: Annotated[Path, typer.Option(help="The PNG to write.")],
+    folder: Annotated[Path | None, typer.Option(help="Where the log is (default: the state folder).")] = None,
+) -> None:
+    """Plot the log's losses over tokens. Needs the `train` extra."""
+    from seedfill.training import plots
+
+    log = (folder or state_folder(name)) / "log.jsonl"
+    if not log.is_file():
+        _fail(f"There is no log at {log}; `seedfill train run {name}` writes one.", 2)
+    plots.plot_losses(log, out, name)
+
+
+def _report(figures: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(figures))
+    else:
+        for key, value in figures.items():
+            print(f"{key}: {value}")
+
+
+def _fail(sentence: str, code: int) -> None:
+    print(sentence, file=sys.stderr)
+    raise typer.Exit(code)

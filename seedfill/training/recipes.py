@@ -1,0 +1,95 @@
+"""Recipes: a run is a function that returns a complete, frozen configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from sampler.backbone import BackboneConfig
+from seedfill.training.noise import NoiseSchedule
+from seedfill.training.samples import Mix
+
+VOCAB_SIZE = 8192
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """Everything that decides a run's losses, besides the corpus and the tokenizer."""
+
+    name: str
+    purpose: str
+    network: BackboneConfig
+    objective: Literal["next_token", "masked"]
+    n_steps: int
+    n_rows: int
+    length: int
+    n_live: int = 0
+    """Live tokens a row in the masked objective."""
+    next_token_factor: float = 1.0
+    schedule: NoiseSchedule = NoiseSchedule()
+    mix: Mix = field(default_factory=Mix)
+    matrix_lr: float = 0.02
+    other_lr: float = 0.004
+    warmup_steps: int = 50
+    decay_share: float = 0.0
+    """The last share of the steps in which the rates fall linearly to zero."""
+    seed: int = 0
+
+    def rate_factor(self, step: int, resumed_at: int = -(10**9)) -> float:
+        """What the rates are multiplied by at `step`; after weights without moments were loaded, warm up again."""
+        warm = min(1.0, (step + 1) / self.warmup_steps, (step - resumed_at + 1) / self.warmup_steps)
+        left = (self.n_steps - step) / (self.decay_share * self.n_steps) if self.decay_share else 1.0
+        return max(min(warm, left), 0.0)
+
+
+DEFAULT_NETWORK = BackboneConfig(
+    vocab_size=VOCAB_SIZE,
+    hidden_size=256,
+    intermediate_size=768,
+    n_layers=6,
+    n_heads=4,
+    n_kv_heads=2,
+    head_dim=64,
+    rope_theta=10_000.0,
+    qk_norm=True,
+)
+
+
+def trunk() -> Recipe:
+    """The long run: next tokens on the clean stream at a constant rate, for as long as there is time."""
+    return Recipe(
+        name="trunk",
+        purpose="next tokens, token-causal, at a constant rate; runs until it is stopped",
+        network=DEFAULT_NETWORK,
+        objective="next_token",
+        n_steps=1_000_000,
+        n_rows=4,
+        length=1024,
+    )
+
+
+def branch() -> Recipe:
+    """A release: the trunk's weights, adapted to masks in two streams, with a decay."""
+    return Recipe(
+        name="branch",
+        purpose="the trunk adapted to masked live blocks (two streams), with a decay; what is shipped",
+        network=DEFAULT_NETWORK,
+        objective="masked",
+        n_steps=600,
+        n_rows=4,
+        length=768,
+        n_live=384,
+        next_token_factor=0.5,
+        matrix_lr=0.01,
+        other_lr=0.002,
+        decay_share=0.6,
+        seed=1,
+    )
+
+
+RECIPES = {recipe.name: recipe for recipe in (trunk(), branch())}
+
+
+def shortened(recipe: Recipe, n_steps: int) -> Recipe:
+    """The same recipe over another number of steps; its decay moves along."""
+    return replace(recipe, n_steps=n_steps)

@@ -1,0 +1,214 @@
+"""From files to training rows: plain text, infill, several holes, repairs, in the layouts that sampling uses.
+
+Everything is drawn from a generator seeded by (seed, step, row): a run that is killed and resumed sees the same rows.
+"""
+
+from __future__ import annotations
+
+import bisect
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from sampler import layout
+from sampler.messages import Snippet
+from sampler.tokenizer import Tokenizer
+from sampler.windows import prefix_window, suffix_window
+from seedfill.training.corpus import Document
+
+REPAIR_WORDINGS = ("fix the code", "repair this", "fix it", "correct the code", "fix the bug")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One laid-out example: a context and the tokens of its spans, end tokens included."""
+
+    context: list[int]
+    spans: list[list[int]] = field(default_factory=list)
+    anchors: list[list[int]] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.context) + sum(map(len, self.spans)) + sum(map(len, self.anchors))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mix:
+    """Shares of the kinds of sample; they need not add up to 1."""
+
+    plain: float = 0.35
+    infill: float = 0.5
+    holes: float = 0.1
+    repair: float = 0.05
+    snippets: float = 0.2
+    """Share of infill, holes and repair samples with snippets of the same package."""
+
+
+class SampleSource:
+    """Draws samples from documents, each document as often as it is long."""
+
+    def __init__(self, documents: list[Document], tokenizer: Tokenizer, mix: Mix | None = None) -> None:
+        self.documents = documents
+        self.tokenizer = tokenizer
+        self.mix = mix or Mix()
+        self.end = [tokenizer.id("<span_end>")]
+        self._reach = list(accumulate(len(document.text) for document in documents))
+        self._siblings: dict[str, list[int]] = {}
+        for i, document in enumerate(documents):
+            self._siblings.setdefault(document.package, []).append(i)
+
+    def draw(self, rng: random.Random) -> Sample:
+        """One sample of the mix."""
+        document = self._document(rng)
+        mix = self.mix
+        kinds: list[Callable[[Document, random.Random], Sample]] = [self.plain, self.infill, self.holes, self.repair]
+        kind = rng.choices(kinds, weights=[mix.plain, mix.infill, mix.holes, mix.repair])[0]
+        return kind(document, rng)
+
+    def plain(self, document: Document, rng: random.Random) -> Sample:
+        """A file, or its rest from the start of a line on."""
+        text = document.text
+        start = 0 if rng.random() < 0.4 else _line_start(text, rng.randrange(len(text)))
+        body = text[start : start + 4_000]
+        tokens = [*self._head(document, rng), self.tokenizer.id("<prefix>"), *self.tokenizer.encode(body)]
+        if start + 4_000 >= len(text):
+            tokens.append(self.tokenizer.id("<doc_end>"))
+        return Sample(tokens)
+
+    def infill(self, document: Document, rng: random.Random) -> Sample:
+        """One span between a prefix and a suffix, suffix first."""
+        text = document.text
+        start, end = cut(text, rng)
+        prefix, suffix = self._windows(text, start, end, rng)
+        head = self._head(document, rng, snippets=True)
+        context = layout.suffix_first(self.tokenizer, head, *self.tokenizer.encode_batch([prefix, suffix]))
+        return self._sample(context, [text[start:end]])
+
+    def holes(self, document: Document, rng: random.Random) -> Sample:
+        """Two to four spans near each other in one window of a file."""
+        start = _line_start(document.text, rng.randrange(len(document.text)))
+        window = document.text[start : start + rng.randrange(400, 2_000)]
+        cuts = _disjoint([cut(window, rng, max_lines=2, max_characters=120) for _ in range(rng.randrange(2, 5))])
+        if len(cuts) < 2:
+            return self.infill(document, rng)
+        edges = [0, *(edge for pair in cuts for edge in pair), len(window)]
+        texts = [window[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+        pieces = self.tokenizer.encode_batch(texts[::2])
+        context = layout.holes(self.tokenizer, self._head(document, rng, snippets=True), pieces)
+        return self._sample(context, texts[1::2], limit=layout.HOLE_STRIDE - 1)
+
+    def repair(self, document: Document, rng: random.Random) -> Sample:
+        """A few lines and a damaged copy of them: the edit layout."""
+        text = document.text
+        start = _line_start(text, rng.randrange(len(text)))
+        end = _skip_lines(text, start, rng.randrange(1, 9), 400)
+        prefix, suffix = self._windows(text, start, end, rng)
+        head = self._head(document, rng, snippets=True, instruction=rng.choice(REPAIR_WORDINGS))
+        parts = self.tokenizer.encode_batch([prefix, suffix, damage(text[start:end], rng)])
+        return self._sample(layout.suffix_first(self.tokenizer, head, *parts), [text[start:end]])
+
+    def _sample(self, context: layout.Context, texts: list[str], limit: int = 400) -> Sample:
+        spans = [ids[:limit] + self.end * (len(ids) <= limit) for ids in self.tokenizer.encode_batch(texts)]
+        return Sample(context.tokens, spans, context.anchors, context.starts)
+
+    def _document(self, rng: random.Random) -> Document:
+        return self.documents[bisect.bisect(self._reach, rng.randrange(self._reach[-1]))]
+
+    def _head(
+        self, document: Document, rng: random.Random, *, snippets: bool = False, instruction: str = ""
+    ) -> list[int]:
+        if not instruction and rng.random() < 0.2:
+            return []
+        shown = self._snippets(document, rng) if snippets and rng.random() < self.mix.snippets else []
+        path = "" if rng.random() < 0.3 else document.path
+        return layout.header(
+            self.tokenizer, language=document.language, path=path, instruction=instruction, snippets=shown
+        )
+
+    def _snippets(self, document: Document, rng: random.Random) -> list[Snippet]:
+        siblings = self._siblings[document.package]
+        found = []
+        for _ in range(rng.randrange(1, 5)):
+            other = self.documents[rng.choice(siblings)]
+            if other.path != document.path:
+                start = _line_start(other.text, rng.randrange(len(other.text)))
+                found.append(Snippet(path=other.path, text=other.text[start : start + rng.randrange(100, 500)]))
+        return found
+
+    @staticmethod
+    def _windows(text: str, start: int, end: int, rng: random.Random) -> tuple[str, str]:
+        prefix = prefix_window(text[max(0, start - 8_000) : start], rng.randrange(200, 2_400))
+        suffix = suffix_window(text[end : end + 2_000], rng.choice((0, 200, 400, 800)))
+        return prefix, suffix
+
+
+def cut(text: str, rng: random.Random, max_lines: int = 10, max_characters: int = 600) -> tuple[int, int]:
+    """Where a person's cursor might stand and what would come next: (start, end), end excluded.
+
+    To the end of a line from a random character, whole lines, or a random stretch; now and then nothing.
+    """
+    at = rng.randrange(len(text) + 1)
+    kind = rng.random()
+    if kind < 0.05:
+        return at, at
+    if kind < 0.4:
+        start = _indent_end(text, at) if rng.random() < 0.4 else at
+        return start, _line_end(text, start)
+    if kind < 0.75:
+        start = _indent_end(text, at)
+        start = start if rng.random() < 0.7 else _line_start(text, at)
+        return start, _skip_lines(text, start, rng.randrange(1, max_lines + 1), max_characters)
+    length = int(rng.expovariate(1 / 40)) if rng.random() < 0.7 else rng.randrange(max_characters)
+    return at, min(len(text), at + min(length, max_characters))
+
+
+def damage(text: str, rng: random.Random) -> str:
+    """`text` with one to three small faults: characters or lines lost, doubled, swapped."""
+    for _ in range(rng.randrange(1, 4)):
+        lines = text.split("\n")
+        i = rng.randrange(len(lines))
+        at = rng.randrange(len(text) + 1)
+        text = rng.choice(
+            (
+                text[:at] + text[at + rng.randrange(1, 6) :],
+                text[:at] + rng.choice("()[]:,.=_ex10") + text[at:],
+                "\n".join(lines[:i] + lines[i + 1 :]) if len(lines) > 1 else text[: at // 2],
+                "\n".join(lines[: i + 1] + lines[i:]),
+            )
+        )
+    return text
+
+
+def _line_start(text: str, at: int) -> int:
+    return text.rfind("\n", 0, at) + 1
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
+def _indent_end(text: str, at: int) -> int:
+    start = _line_start(text, at)
+    line = text[start : _line_end(text, start)]
+    return start + len(line) - len(line.lstrip())
+
+
+def _skip_lines(text: str, start: int, n_lines: int, max_characters: int) -> int:
+    """The end of the n-th line from `start`, or of the last that keeps within the limit; at least one line."""
+    end = _line_end(text, start)
+    for _ in range(n_lines - 1):
+        further = _line_end(text, min(end + 1, len(text)))
+        if further - start > max_characters:
+            break
+        end = further
+    return min(end, start + 2 * max_characters)
+
+
+def _disjoint(cuts: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    kept: list[tuple[int, int]] = []
+    for start, end in sorted(cuts):
+        if not kept or start > kept[-1][1]:
+            kept.append((start, end))
+    return kept

@@ -1,0 +1,87 @@
+"""Training state on disk: weights, optimiser moments and the step, in safetensors, written atomically.
+
+A state is one file, `step-NNNNNNNN.safetensors`; the newest two are kept. Nothing is unpickled. The data order needs
+no state: rows are drawn from (seed, step, row).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+Optimisers = list[torch.optim.Optimizer]
+
+
+class StateError(Exception):
+    """A state that cannot be written or read; the text says which and what to do."""
+
+
+def save(folder: Path, step: int, weights: dict[str, nn.Parameter], optimisers: Optimisers) -> Path:
+    """Write the state of `step` and drop all but the newest two. A full disk leaves the older states untouched."""
+    tensors = {f"weights/{name}": weight.detach() for name, weight in weights.items()}
+    tensors |= {key: value for key, value in _moments(weights, optimisers).items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{step:08}.safetensors"
+    partial = path.with_suffix(".partial")
+    try:
+        save_file({key: value.contiguous().cpu() for key, value in tensors.items()}, partial, {"step": str(step)})
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        raise StateError(f"The state of step {step} could not be written to {folder}: {error}") from None
+    for old in _files(folder)[:-2]:
+        old.unlink()
+    return path
+
+
+def load_newest(folder: Path, weights: dict[str, nn.Parameter], optimisers: Optimisers) -> int | None:
+    """Load the newest readable state into weights and optimisers; returns its step, or None where there is none."""
+    for path in reversed(_files(folder)):
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                step = int(file.metadata()["step"])
+        except (OSError, SafetensorError):
+            continue  # damaged: the one before it is whole
+        _restore(tensors, weights, optimisers, path)
+        return step
+    return None
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.safetensors"))
+
+
+def _moments(weights: dict[str, nn.Parameter], optimisers: Optimisers) -> dict[str, Tensor]:
+    names = {weight: name for name, weight in weights.items()}
+    found: dict[str, Tensor] = {}
+    for optimiser in optimisers:
+        for parameter, moments in optimiser.state.items():
+            found |= {f"{key}/{names[parameter]}": value for key, value in moments.items()}
+    return found
+
+
+def _restore(tensors: dict[str, Tensor], weights: dict[str, nn.Parameter], optimisers: Optimisers, path: Path) -> None:
+    of_parameter: dict[nn.Parameter, dict[str, Any]] = {p: {} for o in optimisers for p in _parameters(o)}
+    for key, value in tensors.items():
+        kind, name = key.split("/", 1)
+        if name not in weights or (kind == "weights" and weights[name].shape != value.shape):
+            raise StateError(f"{path} belongs to another recipe: {name} does not fit. Move it away to start afresh.")
+        if kind == "weights":
+            weights[name].data.copy_(value)
+        else:
+            of_parameter[weights[name]][kind] = value.to(weights[name].device) if value.ndim else value
+    for optimiser in optimisers:
+        for parameter in _parameters(optimiser):
+            if of_parameter[parameter]:
+                optimiser.state[parameter] = of_parameter[parameter]
+
+
+def _parameters(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]

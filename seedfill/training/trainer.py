@@ -1,0 +1,248 @@
+"""The loop: rows → loss → gradients → step → log → state. Resumable at any step, on one process or several.
+
+Every process draws its own share of a step's rows and gradients are summed over processes, so two processes give what
+one gives. Weights are kept in float32; where bfloat16 is fast the network computes in a bfloat16 copy of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from sampler.backbone import Backbone
+from sampler.tokenizer import Tokenizer
+from seedfill.training import objectives, rows, state
+from seedfill.training.corpus import Document
+from seedfill.training.optimiser import make_optimisers
+from seedfill.training.recipes import Recipe
+from seedfill.training.samples import SampleSource
+
+Log = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    """What a run reads: training and held-out files, and the tokenizer."""
+
+    train: list[Document]
+    heldout: list[Document]
+    tokenizer: Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What does not change a run's losses: where, how often, on what."""
+
+    folder: Path
+    """States and log.jsonl go here."""
+    device: torch.device = torch.device("cpu")
+    dtype: torch.dtype = torch.float32
+    save_seconds: float = 300.0
+    log_steps: int = 10
+    evaluate_steps: int = 200
+    stop_after_steps: int | None = None
+    compile: bool = False
+
+
+class Trainer:
+    """One run. `run()` goes on from wherever `resume()` or `start_from()` put it, else from random weights."""
+
+    def __init__(self, recipe: Recipe, data: Data, options: Options) -> None:
+        self.recipe, self.options = recipe, options
+        self.rank, self.world = _join()
+        self.tokenizer = data.tokenizer
+        self.source = SampleSource(data.train, data.tokenizer, recipe.mix)
+        self.heldout = SampleSource(data.heldout, data.tokenizer, recipe.mix) if data.heldout else None
+        torch.manual_seed(recipe.seed)
+        self.weights_model = initialised(Backbone(recipe.network)).to(options.device)
+        self.weights = dict(self.weights_model.named_parameters())
+        self.optimisers = make_optimisers(
+            self.weights_model, matrix_lr=recipe.matrix_lr, other_lr=recipe.other_lr
+        )
+        self.base_rates = [group["lr"] for optimiser in self.optimisers for group in optimiser.param_groups]
+        self.model = self._compute_model()
+        self.step = 0
+        self.tokens_seen = 0
+        self.rewarm_from = -(10**9)
+
+    def resume(self) -> bool:
+        """Go on exactly from the newest state in the folder; False where there is none."""
+        step = state.load_newest(self.options.folder, self.weights, self.optimisers)
+        if step is not None:
+            self.step = step
+            self.tokens_seen = step * self.recipe.n_rows * self.recipe.length
+        self._publish()
+        return step is not None
+
+    def start_from(self, weights: dict[str, torch.Tensor], step: int = 0) -> None:
+        """Take exported weights; the optimiser starts with no moments and warms up again."""
+        for name, parameter in self.weights.items():
+            parameter.data.copy_(weights[name])
+        self.step = step
+        self.tokens_seen = step * self.recipe.n_rows * self.recipe.length
+        self.rewarm_from = step
+        self._publish()
+
+    def run(self, log: Log) -> None:
+        """Train until the recipe's last step or `stop_after_steps`; states are saved on the way and at the end."""
+        last = self.recipe.n_steps
+        if self.options.stop_after_steps is not None:
+            last = min(last, self.step + self.options.stop_after_steps)
+        saved_at = logged_at = time.monotonic()
+        logged_step = self.step
+        for batch in self._batches(last):
+            figures = self._train_step(batch)
+            self.step += 1
+            self.tokens_seen += self.recipe.n_rows * self.recipe.length
+            now = time.monotonic()
+            if self.step % self.options.log_steps == 0 or self.step == last:
+                rate = (self.step - logged_step) * self.recipe.n_rows * self.recipe.length / (now - logged_at)
+                self._log(log, figures | {"tokens_per_s": round(rate, 1)})
+                logged_at, logged_step = now, self.step
+            if self.step % self.options.evaluate_steps == 0 or self.step == last:
+                self._log(log, {f"heldout_{key}": value for key, value in self.evaluate().items()})
+            if now - saved_at > self.options.save_seconds or self.step == last:
+                self._save(log)
+                saved_at = time.monotonic()
+
+    def evaluate(self, n_batches: int = 4) -> dict[str, float]:
+        """Mean losses on fixed rows of the held-out packages, in nats a token."""
+        if self.heldout is None:
+            return {}
+        sums: dict[str, float] = {}
+        counts: dict[str, float] = {}
+        with torch.no_grad():
+            for i in range(n_batches):
+                parts = self._parts(self._draw(self.heldout, i, seed=10_007))
+                for key, value in parts.sums.items():
+                    sums[key] = sums.get(key, 0.0) + float(value)
+                    counts[key] = counts.get(key, 0.0) + parts.counts[key]
+        return {key: sums[key] / max(counts[key], 1.0) for key in sums}
+
+    def _compute_model(self) -> Backbone:
+        """The network that computes: the weights themselves, or a copy of them in a faster dtype."""
+        if self.options.dtype == torch.float32:
+            model = self.weights_model
+        else:
+            model = Backbone(self.recipe.network).to(self.options.device, self.options.dtype)
+            model.load_state_dict(self.weights_model.state_dict())
+        if self.options.compile:
+            model.forward = torch.compile(model.forward)  # type: ignore[method-assign]
+        return model
+
+    def _batches(self, last: int) -> Iterator[Any]:
+        """The rows of each coming step, drawn one step ahead on another thread."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self._draw, self.source, self.step)
+            for step in range(self.step, last):
+                batch = ahead.result()
+                if step + 1 < last:
+                    ahead = pool.submit(self._draw, self.source, step + 1)
+                yield batch
+
+    def _draw(self, source: SampleSource, step: int, seed: int | None = None) -> Any:
+        recipe = self.recipe
+        share = recipe.n_rows // self.world
+        own = range(self.rank * share, (self.rank + 1) * share)
+        seed = recipe.seed if seed is None else seed
+        if recipe.objective == "next_token":
+            return rows.causal_rows(source, seed=seed, step=step, rows=own, length=recipe.length)
+        return rows.two_stream_rows(
+            source, recipe.schedule, seed=seed, step=step, rows=own, length=recipe.length, n_live=recipe.n_live
+        )
+
+    def _parts(self, batch: Any) -> objectives.LossParts:
+        if self.recipe.objective == "next_token":
+            return objectives.next_token(self.model, batch, self.options.device)
+        return objectives.masked(self.model, *batch, self.options.device, self.recipe.next_token_factor)
+
+    def _train_step(self, batch: Any) -> dict[str, float]:
+        """One update; returns the step's mean losses over all processes."""
+        parts = self._parts(batch)
+        counts = dict(zip(parts.counts, self._summed(list(parts.counts.values())), strict=True))
+        loss = sum(parts.factors[key] * value / max(counts[key], 1.0) for key, value in parts.sums.items())
+        assert isinstance(loss, torch.Tensor)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._collect_gradients()
+        norm = float(nn.utils.clip_grad_norm_(list(self.weights.values()), 1.0))
+        if not norm == norm:
+            raise state.StateError(f"The gradient of step {self.step} is not a number; nothing was changed or saved.")
+        self._update()
+        sums = self._summed([float(value.detach()) for value in parts.sums.values()])
+        return {key: total / max(counts[key], 1.0) for key, total in zip(parts.sums, sums, strict=True)} | {"norm": norm}
+
+    def _collect_gradients(self) -> None:
+        """Gradients of the computing copy become float32 gradients of the weights, summed over processes."""
+        for (_, computed), weight in zip(self.model.named_parameters(), self.weights.values(), strict=True):
+            if computed is not weight and computed.grad is not None:
+                weight.grad = computed.grad.float()
+                computed.grad = None
+            if self.world > 1:
+                dist.all_reduce(weight.grad)
+
+    def _update(self) -> None:
+        factor = self.recipe.rate_factor(self.step, self.rewarm_from)
+        groups = [group for optimiser in self.optimisers for group in optimiser.param_groups]
+        for group, rate in zip(groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        self._publish()
+
+    def _publish(self) -> None:
+        """Copy the weights into the computing copy, where there is one."""
+        if self.model is not self.weights_model:
+            with torch.no_grad():
+                for (_, computed), weight in zip(self.model.named_parameters(), self.weights.values(), strict=True):
+                    computed.copy_(weight)
+
+    def _summed(self, values: list[float]) -> list[float]:
+        if self.world == 1:
+            return values
+        total = torch.tensor(values, dtype=torch.float64, device=self.options.device)
+        dist.all_reduce(total)
+        return [float(value) for value in total]
+
+    def _log(self, log: Log, figures: dict[str, Any]) -> None:
+        if self.rank == 0:
+            entry = {"step": self.step, "tokens": self.tokens_seen, **figures}
+            self.options.folder.mkdir(parents=True, exist_ok=True)
+            with (self.options.folder / "log.jsonl").open("a") as file:
+                file.write(json.dumps(entry) + "\n")
+            log(entry)
+
+    def _save(self, log: Log) -> None:
+        if self.rank == 0:
+            try:
+                state.save(self.options.folder, self.step, self.weights, self.optimisers)
+            except state.StateError as error:
+                self._log(log, {"warning": str(error)})
+
+
+def initialised(model: Backbone) -> Backbone:
+    """Small normal weights; matrices that write to the residual stream start at zero."""
+    for name, parameter in model.named_parameters():
+        if name.endswith(("o_proj.weight", "down_proj.weight")):
+            nn.init.zeros_(parameter)
+        elif parameter.ndim == 2:
+            nn.init.normal_(parameter, std=0.02 if "embed" in name or "lm_head" in name else parameter.shape[1] ** -0.5)
+    return model
+
+
+def _join() -> tuple[int, int]:
+    """(rank, number of processes), joining the group that torchrun describes in the environment."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return (dist.get_rank(), world) if world > 1 else (0, 1)
