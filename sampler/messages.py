@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from types import NoneType
+from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
 PROTOCOL_VERSION = 1
 """Client and service must agree on it; a service that speaks another one is drained and replaced."""
@@ -17,10 +18,14 @@ PROTOCOL_VERSION = 1
 MAX_SPANS = 8
 """Spans of one request: as many as the layout has `<hole_i>` tokens."""
 
+MAX_REQUEST_BYTES = 8 << 20
+"""Of an encoded request; the windows of a document take a thousandth of it."""
+
 Finish: TypeAlias = Literal["end", "length", "deadline", "cancelled"]
 Policy: TypeAlias = Literal["threshold", "entropy", "margin", "fixed", "verified", "sequential"]
 CacheMiss: TypeAlias = Literal["none", "cold", "prefix", "suffix", "snippets", "evicted", "uncached"]
 FailureKind: TypeAlias = Literal["bad_input", "failed", "cancelled"]
+Message = TypeVar("Message")
 
 
 class BadMessage(ValueError):
@@ -71,8 +76,11 @@ class InfillRequest:
             (f"A request needs 1 to {MAX_SPANS} spans.", 2 <= len(self.pieces) <= MAX_SPANS + 1),
             ("max_tokens must be from 1 to 1024.", 1 <= self.max_tokens <= 1024),
             ("n_candidates must be from 1 to 16.", 1 <= self.n_candidates <= 16),
-            ("temperature must not be negative.", self.temperature >= 0),
+            ("temperature must be from 0 to 100.", 0 <= self.temperature <= 100),
             ("top_p must be above 0 and at most 1.", 0 < self.top_p <= 1),
+            ("seed must be from 0 to 2**63 - 1.", 0 <= self.seed < 2**63),
+            ("deadline_ms must not be negative.", self.deadline_ms is None or self.deadline_ms >= 0),
+            ("threshold must be from 0 to 1.", self.threshold is None or 0 <= self.threshold <= 1),
             ("block_size must be from 1 to 128.", self.block_size is None or 1 <= self.block_size <= 128),
         ):
             if not holds:
@@ -111,7 +119,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InfillResult:
-    """Candidates, best first. `ms` is the service's own time from request to text, `load_ms` apart from it."""
+    """Candidates, best first. `ms` is the service's own time from request to text, without `load_ms`."""
 
     candidates: tuple[Candidate, ...]
     model: str
@@ -139,7 +147,6 @@ _EVENTS: dict[str, type[Any]] = {
     "result": InfillResult,
     "failure": Failure,
 }
-_NESTED: dict[str, type[Any]] = {"snippets": Snippet, "candidates": Candidate}
 
 
 def to_json(message: InfillRequest | Event) -> dict[str, Any]:
@@ -156,40 +163,47 @@ def request_from_json(body: object) -> InfillRequest:
 
 def event_from_json(body: object) -> Event:
     """Decode an event; raises BadMessage with one sentence where it is malformed."""
-    if not isinstance(body, dict) or body.get("event") not in _EVENTS:
+    if not isinstance(body, dict) or str(body.get("event")) not in _EVENTS:
         raise BadMessage("An event needs a known name under 'event'.")
-    return _build(_EVENTS[body["event"]], {key: value for key, value in body.items() if key != "event"})
+    event: Event = _build(_EVENTS[body["event"]], {key: value for key, value in body.items() if key != "event"})
+    return event
 
 
-def _build(kind: type[Any], body: object) -> Any:
+def _build(kind: type[Message], body: object) -> Message:
     if not isinstance(body, dict):
         raise BadMessage(f"{kind.__name__} must be a JSON object.")
-    known = {field.name: field.type for field in dataclasses.fields(kind)}
-    unknown = sorted(set(body) - set(known))
-    if unknown:
+    kinds = _FIELDS[kind]
+    if unknown := sorted(str(key) for key in body if key not in kinds):
         raise BadMessage(f"{kind.__name__} has no field {unknown[0]!r}.")
-    try:
-        return kind(**{key: _value(key, str(known[key]), value) for key, value in body.items()})
-    except TypeError as error:
-        raise BadMessage(f"{kind.__name__}: {error}.") from None
+    if missing := [name for name in _REQUIRED[kind] if name not in body]:
+        raise BadMessage(f"{kind.__name__} needs the field {missing[0]!r}.")
+    return kind(**{name: _value(name, kinds[name], value) for name, value in body.items()})
 
 
-_SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+_MESSAGES: tuple[type[Any], ...] = (InfillRequest, Snippet, Candidate, *_EVENTS.values())
+_FIELDS: dict[type[Any], dict[str, Any]] = {kind: get_type_hints(kind) for kind in _MESSAGES}
+_REQUIRED: dict[type[Any], list[str]] = {
+    kind: [field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING]
+    for kind in _MESSAGES
+}
+_WORDS = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
 
 
-def _value(name: str, annotation: str, value: object) -> object:
-    """Check `value` against the field's annotation and turn lists into tuples and objects into messages."""
-    if value is None and annotation.endswith("| None"):
-        return None
-    if annotation.startswith("tuple["):
+def _value(name: str, kind: Any, value: object) -> object:
+    """Check `value` against a field's type and turn lists into tuples and objects into messages."""
+    arms = get_args(kind)
+    if NoneType in arms:
+        return None if value is None else _value(name, arms[0], value)
+    if get_origin(kind) is Literal:
+        if value not in arms:
+            raise BadMessage(f"{name} must be one of {', '.join(arms)}.")
+        return value
+    if get_origin(kind) is tuple:
         if not isinstance(value, list | tuple):
             raise BadMessage(f"{name} must be a list.")
-        if name in _NESTED:
-            return tuple(_build(_NESTED[name], item) for item in value)
-        if not all(isinstance(item, str) for item in value):
-            raise BadMessage(f"{name} must hold strings.")
-        return tuple(value)
-    expected = _SCALARS.get(annotation.removesuffix(" | None"), (str,))
-    if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
-        raise BadMessage(f"{name} must be {annotation.lower()}.")
+        return tuple(_value(f"Each of {name}", arms[0], item) for item in value)
+    if dataclasses.is_dataclass(kind):
+        return _build(cast(type[Any], kind), value)
+    if not isinstance(value, int | float if kind is float else kind) or (isinstance(value, bool) and kind is not bool):
+        raise BadMessage(f"{name} must be {_WORDS[kind]}.")
     return value

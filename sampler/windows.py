@@ -1,4 +1,4 @@
-"""Which part of a document the model sees: line-aligned windows that move in steps, so that caches survive typing.
+"""Which part of a document the model sees: line-aligned windows that move in steps, so caches survive typing.
 
 The start of the prefix window depends on the document's beginning, not on the cursor: it moves once every
 quarter of the budget. The suffix window starts at the cursor and so stays the same while one types before it.
@@ -25,8 +25,11 @@ def prefix_window(text: str, budget: int = PREFIX_CHARACTERS) -> str:
 
 
 def suffix_window(text: str, budget: int = SUFFIX_CHARACTERS) -> str:
-    """The beginning of `text`, at most `budget` characters, to the end of a line where one is near."""
+    """The beginning of `text`, at most `budget` characters, to the end of a line where one is near.
+
+    Near: in the last quarter of the budget; a long line is cut rather than given up.
+    """
     if len(text) <= budget:
         return text
-    line_end = text.rfind("\n", 0, budget) + 1
+    line_end = text.rfind("\n", budget - budget // 4, budget) + 1
     return text[: line_end or budget]

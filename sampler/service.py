@@ -1,0 +1,182 @@
+"""The resident sampler as a process: one for every editor of a user, started on demand, gone when idle.
+
+Nothing here needs torch until the engine is built, which happens behind the open socket.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import uvicorn
+
+from sampler.app import App, Engine, IdleTimes
+from sampler.handshake import Identity, current_identity
+from sampler.lifetime import AlreadyRunning, StartError, note_failure, only_service
+from sampler.paths import PathError, Place, default_model_folder, log_file, shared_place
+
+GRACE_S = 10
+"""What runs when the service is told to leave may take this long to finish."""
+EXIT_FAILED = 1
+EXIT_ALREADY_RUNNING = 3
+
+_log = logging.getLogger("sampler")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """How a service runs. `private`: leave when standard input closes."""
+
+    place: Place
+    device: str = "auto"
+    memory_budget_bytes: int | None = None
+    n_threads: int | None = None
+    idle: IdleTimes = IdleTimes()
+    private: bool = False
+
+
+EngineFactory: TypeAlias = Callable[[Options], Engine]
+
+
+def default_engine(options: Options) -> Engine:
+    """The real engine; loads torch."""
+    from sampler.engine import Engine as RealEngine
+
+    return RealEngine(
+        device=options.device,
+        memory_budget_bytes=options.memory_budget_bytes,
+        n_threads=options.n_threads,
+        default_model=default_model_folder(),
+    )
+
+
+class _Server(uvicorn.Server):
+    """Does not raise a signal again once it has stopped: socket and lock are still to be put away."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle_exit)
+        yield
+
+
+def run(options: Options, make_engine: EngineFactory = default_engine, identity: Identity | None = None) -> int:
+    """Be the service until it is told to leave or has been idle for long; returns an exit code.
+
+    `make_engine` and `identity`: what answers, and as whom; by default what is installed.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads: threads that spin while they
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")  # wait make every matmul 20 times slower on a busy machine
+    _log_to_file()
+    try:
+        me = identity or current_identity()
+        with only_service(options.place) as listener:
+            app = App(lambda: make_engine(options), me, options.idle, lambda: _stop(server))
+            server = _Server(_server_config(app))
+            if options.private:
+                threading.Thread(target=_stop_when_stdin_closes, args=[server], daemon=True).start()
+            _log.info("serving %s as %s", options.place.socket, me)
+            server.run(sockets=[listener])
+        if app.failure:
+            raise StartError(app.failure)
+        return 0
+    except AlreadyRunning:
+        return _complain(f"A sampler already serves {options.place.socket}.", EXIT_ALREADY_RUNNING)
+    except (StartError, OSError) as error:
+        note_failure(options.place, str(error))
+        return _complain(str(error), EXIT_FAILED)
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    make_engine: EngineFactory = default_engine,
+    identity: Identity | None = None,
+) -> int:
+    """`python -m sampler.service`: run in the foreground; returns an exit code."""
+    parser = argparse.ArgumentParser("seedfill serve", description="Keep the model resident for every editor.")
+    parser.add_argument("--socket", type=Path, help="where to listen (default: the place where editors look)")
+    parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
+    parser.add_argument("--memory-budget", type=_bytes, metavar="SIZE", help="for models, as in 800M or 6G")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: by the machine)")
+    parser.add_argument("--idle-release-s", type=float, default=600.0, help="free the models' memory after this")
+    parser.add_argument("--idle-exit-s", type=float, default=3600.0, help="then leave")
+    parser.add_argument("--private", action="store_true", help="leave when standard input closes")
+    given = parser.parse_args(arguments)
+    try:
+        place = Place(given.socket.absolute()) if given.socket else shared_place()
+    except PathError as error:
+        return _complain(str(error), EXIT_FAILED)
+    options = Options(
+        place=place,
+        device=given.device,
+        memory_budget_bytes=given.memory_budget,
+        n_threads=given.threads,
+        idle=IdleTimes(given.idle_release_s, given.idle_exit_s),
+        private=given.private,
+    )
+    return run(options, make_engine, identity)
+
+
+def _server_config(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        app.asgi,
+        loop="asyncio",
+        http="h11",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+
+def _stop(server: uvicorn.Server) -> None:
+    server.should_exit = True  # the server looks at it ten times a second
+
+
+def _stop_when_stdin_closes(server: uvicorn.Server) -> None:
+    while os.read(0, 4096):
+        pass
+    _log.info("leaving: the parent is gone")
+    _stop(server)
+
+
+def _log_to_file() -> None:
+    """A rotating file in the state folder, and the terminal where there is one; never standard output."""
+    handlers: list[logging.Handler] = [logging.StreamHandler()] if sys.stderr and sys.stderr.isatty() else []
+    try:
+        log_file().parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.handlers.RotatingFileHandler(log_file(), maxBytes=1 << 20, backupCount=2))
+    except OSError as error:
+        _complain(f"No log is kept: {error}.", 0)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s", handlers=handlers
+    )
+    logging.captureWarnings(True)
+
+
+def _complain(sentence: str, exit_code: int) -> int:
+    _log.error(sentence)
+    if sys.stderr:
+        print(sentence, file=sys.stderr)
+    return exit_code
+
+
+def _bytes(size: str) -> int:
+    unit = {"K": 10, "M": 20, "G": 30}.get(size[-1:].upper())
+    return int(float(size[:-1]) * 2**unit) if unit else int(size)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
