@@ -13,7 +13,25 @@ from hypothesis import strategies as st
 from lsp_server.documents import Change, Document, Encoding, LineIndex, Position
 
 ENCODINGS: tuple[Encoding, ...] = ("utf-8", "utf-16", "utf-32")
-PIECES = ["a", "bc", " ", "\t", "\r", "\n", "\r\n", "é", "漢", "😀", "\f", "\x0b", "\x85", "\u2028", "\u2029", "\ud83d", "\ude00"]
+PIECES = [
+    "a",
+    "bc",
+    " ",
+    "\t",
+    "\r",
+    "\n",
+    "\r\n",
+    "é",
+    "漢",
+    "😀",
+    "\f",
+    "\x0b",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    "\ud83d",
+    "\ude00",
+]
 
 texts = st.lists(st.sampled_from(PIECES), max_size=24).map("".join)
 encodings = st.sampled_from(ENCODINGS)

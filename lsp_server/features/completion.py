@@ -1,0 +1,56 @@
+"""The opt-in fallback for clients without inline completion: one item at the end of the ordinary list."""
+
+from __future__ import annotations
+
+import re
+
+from lsprotocol import types as lsp
+
+from lsp_server.documents import Document, Position
+from lsp_server.features.query import texts_at
+from lsp_server.protocol import Server
+
+LAST = "\uffff"
+"""Sorts after whatever other servers offer."""
+
+_WORD_END = re.compile(r"\w*\Z")
+
+
+def register(server: Server) -> None:
+    """Advertise completion and answer it."""
+    server.feature(lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions())(complete)
+
+
+async def complete(ls: Server, params: lsp.CompletionParams) -> lsp.CompletionList | None:
+    """The best suggestion as an item that replaces the word before the cursor, so that clients keep it."""
+    document = ls.documents.get(params.text_document.uri)
+    if document is None:
+        return None
+    offset = document.offset(Position(params.position.line, params.position.character))
+    word = _word_before(document, offset)
+    span = lsp.Range(_encoded(document, offset - len(word)), _encoded(document, offset))
+    invoked = params.context is None or params.context.trigger_kind == lsp.CompletionTriggerKind.Invoked
+    texts = await texts_at(ls, document, document.snapshot(), offset, invoked=invoked)
+    items = [_item(word + text, span) for text in texts[:1]]
+    return lsp.CompletionList(is_incomplete=True, items=items) if items else None
+
+
+def _item(text: str, span: lsp.Range) -> lsp.CompletionItem:
+    return lsp.CompletionItem(
+        label=text.strip().partition("\n")[0],
+        kind=lsp.CompletionItemKind.Snippet,
+        detail="Seedfill",
+        documentation=text,
+        sort_text=LAST,
+        filter_text=text,
+        text_edit=lsp.TextEdit(range=span, new_text=text),
+    )
+
+
+def _word_before(document: Document, offset: int) -> str:
+    found = _WORD_END.search(document.text[max(offset - 100, 0) : offset])
+    return found[0] if found else ""
+
+
+def _encoded(document: Document, offset: int) -> lsp.Position:
+    return lsp.Position(*document.position(offset))

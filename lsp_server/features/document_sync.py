@@ -1,0 +1,57 @@
+"""Documents are opened, changed, saved and closed: our own line index follows, instead of the library's."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+from lsprotocol import types as lsp
+
+from lsp_server.documents import Change, Document, Position
+from lsp_server.protocol import Server
+
+logger = logging.getLogger(__name__)
+
+
+def register(server: Server) -> None:
+    """Take the place of the library's handlers."""
+    for method, handler in (
+        (lsp.TEXT_DOCUMENT_DID_OPEN, did_open),
+        (lsp.TEXT_DOCUMENT_DID_CHANGE, did_change),
+        (lsp.TEXT_DOCUMENT_DID_SAVE, did_save),
+        (lsp.TEXT_DOCUMENT_DID_CLOSE, did_close),
+    ):
+        server.protocol.fm.add_builtin_feature(method, partial(handler, server))
+
+
+def did_open(server: Server, params: lsp.DidOpenTextDocumentParams) -> None:
+    """Hold the document; one opened twice starts afresh."""
+    item = params.text_document
+    server.suggestions.forget(item.uri)
+    server.documents[item.uri] = Document(item.uri, str(item.language_id), item.version, item.text, server.encoding)
+
+
+def did_change(server: Server, params: lsp.DidChangeTextDocumentParams) -> None:
+    """Apply the changes in order."""
+    identifier = params.text_document
+    if document := server.documents.get(identifier.uri):
+        document.apply(map(_change, params.content_changes), identifier.version)
+    else:
+        logger.warning("A change of %s, which is not open, was ignored.", identifier.uri)
+
+
+def did_save(server: Server, params: lsp.DidSaveTextDocumentParams) -> None:
+    """What is on disk is what we hold, so there is nothing to follow; clients want the event advertised."""
+
+
+def did_close(server: Server, params: lsp.DidCloseTextDocumentParams) -> None:
+    """Let go of the document and of what was suggested in it."""
+    server.documents.pop(params.text_document.uri, None)
+    server.suggestions.forget(params.text_document.uri)
+
+
+def _change(event: lsp.TextDocumentContentChangeEvent) -> Change:
+    if isinstance(event, lsp.TextDocumentContentChangeWholeDocument):
+        return Change(event.text)
+    start, end = event.range.start, event.range.end
+    return Change(event.text, Position(start.line, start.character), Position(end.line, end.character))

@@ -1,0 +1,91 @@
+"""The language server: put together, served over two streams, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+from lsp_server import parent, transport
+from lsp_server.features import commands, configuration, document_sync, inline_completion, lifecycle
+from lsp_server.log import start_logging
+from lsp_server.protocol import Server
+from lsp_server.resident import Client, Connect, Phase, Report
+from lsp_server.settings import LogLevel, SamplerMode
+from lsp_server.suggestions import Sleep
+
+logger = logging.getLogger(__name__)
+
+PHASES: dict[str, Phase] = {"starting": "loading", "loading": "loading", "ready": "ready", "failed": "error"}
+"""What a person is told of each phase of the sampler client."""
+
+
+def run(
+    *, sampler: SamplerMode | None = None, log_level: LogLevel | None = None, connect: Connect | None = None
+) -> int:
+    """Serve one client over standard input and output until it leaves; the process's exit code.
+
+    What is given here wins over the client's settings.
+    """
+    source, sink = transport.claim_stdio()
+    start_logging(log_level or "info")
+    given = {"sampler": {"mode": sampler}, "log": {"level": log_level}}
+    return asyncio.run(_serve_descriptors(create_server(connect or connect_client, overrides=given), source, sink))
+
+
+def create_server(
+    connect: Connect, *, sleep: Sleep = asyncio.sleep, overrides: Mapping[str, Any] | None = None
+) -> Server:
+    """A server with all its features; `connect` makes the sampler client, `sleep` is its only clock."""
+    server = Server(connect, sleep=sleep, overrides=overrides or {})
+    for feature in (lifecycle, configuration, document_sync, inline_completion, commands):
+        feature.register(server)
+    return server
+
+
+def connect_client(mode: SamplerMode, report: Report, *, command: Sequence[str] = ()) -> Client:
+    """The real sampler client; `command` runs another service than the installed one."""
+    from sampler.client import SERVICE_COMMAND, SamplerClient, State
+
+    def on_state(state: State) -> None:
+        report(PHASES[state.phase], state.message)
+
+    return SamplerClient(mode=mode, on_state=on_state, command=command or SERVICE_COMMAND)
+
+
+async def serve(server: Server, reader: asyncio.StreamReader) -> int:
+    """Handle what comes from `reader` until the client or its process leaves; 0 after an orderly shutdown."""
+    try:
+        await _first_of(_read(server, reader), server.leave.wait(), _parent_death(server))
+    finally:
+        await server.sampler.close()
+    return 0 if server.protocol.is_shut_down else 1
+
+
+async def _serve_descriptors(server: Server, source: int, sink: int) -> int:
+    server.protocol.set_writer(transport.DescriptorWriter(sink, on_lost=server.leave.set))
+    return await serve(server, transport.read_in_background(source))
+
+
+async def _read(server: Server, reader: asyncio.StreamReader) -> None:
+    async for body in transport.message_bodies(reader):
+        server.protocol.receive(body)
+
+
+async def _parent_death(server: Server) -> None:
+    await server.initialized.wait()
+    if server.process_id is None:
+        await asyncio.Event().wait()
+    else:
+        await parent.wait_for_death(server.process_id)
+
+
+async def _first_of(*awaitables: Coroutine[Any, Any, Any]) -> None:
+    """Until the first of them is done; the others are cancelled, and an error is passed on."""
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    for task in done:
+        task.result()
