@@ -6,11 +6,16 @@ and returns (B, H, T, D). The backbone knows nothing of caches or masks; a topol
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from sampler.kv_cache import KeyValues
 
 
 class Topology(Protocol):
@@ -61,3 +66,60 @@ class TwoStream:
         clean = attend(q[:, :, :n], k[:, :, :n], v[:, :, :n], is_causal=True)
         live = attend(q[:, :, n:], k, v, attn_mask=self.live_mask)
         return torch.cat([clean, live], dim=2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """One row's share of a packed sequence: its length, what it attends to besides itself, and how to itself."""
+
+    length: int
+    past: tuple[KeyValues, ...]
+    is_causal: bool
+
+
+class Packed:
+    """Rows of any length side by side in one sequence (B = 1), each blind to the others and with its own past.
+
+    Linear layers see one long batch without padding; attention runs a row at a time, so a row computes what it
+    would alone. Afterwards `key_values(i)` holds what row i wrote.
+    """
+
+    def __init__(self, segments: Sequence[Segment], device: torch.device) -> None:
+        self._segments = list(segments)
+        self._masks = [_causal_mask(segment, device) for segment in segments]
+        ends = list(itertools.accumulate(segment.length for segment in segments))
+        self._bounds = list(zip([0, *ends], ends, strict=False))
+        self._written: list[tuple[Tensor, Tensor]] = []
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attend row by row; layers must be called in order."""
+        self._written.append((k, v))
+        rows = zip(self._segments, self._masks, self._bounds, strict=True)
+        outs = [
+            _attend_row(layer, segment, mask, q[:, :, a:b], k[:, :, a:b], v[:, :, a:b])
+            for segment, mask, (a, b) in rows
+        ]
+        return outs[0] if len(outs) == 1 else torch.cat(outs, dim=2)
+
+    def key_values(self, row: int) -> KeyValues:
+        """Keys and values of one row in all layers, copied."""
+        a, b = self._bounds[row]
+        keys = torch.stack([k[0, :, a:b] for k, _ in self._written])
+        return KeyValues(keys, torch.stack([v[0, :, a:b] for _, v in self._written]))
+
+
+def _causal_mask(segment: Segment, device: torch.device) -> Tensor | None:
+    """(length, past + length), True where allowed; None where the kernel needs none."""
+    n_past = sum(map(len, segment.past))
+    if not segment.is_causal or segment.length == 1 or n_past == 0:
+        return None
+    allowed = torch.ones(segment.length, n_past + segment.length, dtype=torch.bool, device=device)
+    return allowed.tril_(n_past)
+
+
+def _attend_row(layer: int, segment: Segment, mask: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    if not segment.past:
+        return attend(q, k, v, is_causal=segment.is_causal and segment.length > 1)
+    keys = torch.cat([*(past.keys[layer][None] for past in segment.past), k], dim=2)
+    values = torch.cat([*(past.values[layer][None] for past in segment.past), v], dim=2)
+    return attend(q, keys, values, attn_mask=mask)

@@ -77,6 +77,15 @@ class Tokenizer:
         texts = [self._bpe.id_to_token(i) or "" for i in range(self.vocab_size)]
         return [b"" if i in added else bytes(_BYTE_OF[c] for c in text) for i, text in enumerate(texts)]
 
+    @cached_property
+    def newline_ids(self) -> frozenset[int]:
+        """Tokens that write a line break, alone or among other characters."""
+        return frozenset(i for i, text in enumerate(self.token_bytes) if b"\n" in text)
+
+    def save(self, path: Path) -> None:
+        """Write tokenizer.json."""
+        self._bpe.save(str(path))
+
 
 def _scalars(text: str) -> str:
     try:

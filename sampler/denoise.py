@@ -1,0 +1,310 @@
+"""One step of denoising, for the editor, distillation and rollouts alike, and the loop over blocks.
+
+A step is one pass over the live blocks of a batch of rows. A row with masks left unmasks some of them; a row without
+commits: its block is read once more, causally, its keys and values move to the row's tail, and the logits of that
+reading say how probable the text is. Between two steps nothing is half done: a step is a control point.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sampler.attention import Packed, Segment
+from sampler.backbone import Backbone
+from sampler.canvas import Block, Canvas, Span
+from sampler.families import FamilyProfile
+from sampler.kv_cache import ContextSlot, KeyValues, Reuse, Tail
+from sampler.messages import Finish
+from sampler.unmask import Sampling, agreeing, forbid, pick, unmask
+
+
+class Model(Protocol):
+    """What a step needs of a loaded model."""
+
+    @property
+    def backbone(self) -> Backbone:
+        """The network."""
+        ...
+
+    @property
+    def profile(self) -> FamilyProfile:
+        """The family's facts."""
+        ...
+
+    @property
+    def is_forbidden(self) -> Tensor:
+        """(V,) bool, on the network's device: tokens that are never predicted."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One candidate at work: its canvas, how it is sampled, and the keys and values it reads."""
+
+    canvas: Canvas
+    sampling: Sampling
+    slot: ContextSlot | None = None
+    """The context, shared with other rows; None where the family's context changes with the spans."""
+    tail: Tail = field(default_factory=Tail)
+    surroundings: KeyValues | None = None
+    """In place: everything outside the live window, as of the last refresh."""
+    leads: dict[int, int] = field(default_factory=dict)
+    """In place: position → token of the row at the last refresh."""
+    n_forwards: int = 0
+    """Passes over a live block, commits and refreshes included, reading the context apart."""
+
+    @property
+    def past(self) -> tuple[KeyValues, ...]:
+        """What the next pass attends to besides the live window."""
+        if self.slot is None:
+            return () if self.surroundings is None else (self.surroundings,)
+        return (self.slot.key_values, *self.tail.past)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One row's share of a forward: n tokens with their positions; `wanted` are the indices to read logits at."""
+
+    tokens: list[int]
+    positions: list[int]
+    past: tuple[KeyValues, ...]
+    is_causal: bool
+    wanted: list[int]
+
+
+OnStep = Callable[[Canvas], None]
+
+
+@torch.no_grad()
+def read_context(model: Model, canvas: Canvas, reuse: Reuse | None = None) -> tuple[ContextSlot, int]:
+    """Read the canvas's context, what `reuse` holds of it apart. Returns the slot and the tokens computed."""
+    tokens, slot = canvas.context, reuse.slot if reuse else None
+    n_held = reuse.n_tokens if reuse else 0
+    if slot is not None and n_held == len(tokens) == len(slot.tokens):
+        return slot, 0
+    n_held = min(n_held, len(tokens) - 1)  # the last token's hidden state is needed
+    past = (slot.key_values.head(n_held),) if slot is not None and n_held else ()
+    new = Pass(tokens[n_held:], list(range(n_held, len(tokens))), past, True, [])
+    hidden, packed = _forward(model, [new])
+    key_values = Tail()
+    for part in (*past, packed.key_values(0)):
+        key_values.append(part)
+    return ContextSlot(tokens, canvas.parts, key_values.past[0], hidden[-1]), len(new.tokens)
+
+
+@torch.no_grad()
+def start_row(model: Model, canvas: Canvas, sampling: Sampling, slot: ContextSlot | None) -> Row:
+    """A row that is ready for its first step."""
+    row = Row(canvas, sampling, slot)
+    if slot is not None and not canvas.spans[0].anchor:
+        logits = forbid(model.backbone.logits(slot.last_hidden), model.is_forbidden)
+        canvas.spans[0].carry = logits
+        if sampling.is_checked:
+            _choose_next(canvas, canvas.spans[0], int(pick(logits[None], sampling)))
+    return row
+
+
+def denoise(model: Model, rows: Sequence[Row], on_step: OnStep | None = None) -> None:
+    """Fill every span of every row."""
+    while not all(row.canvas.is_finished for row in rows):
+        denoise_step(model, rows, on_step)
+
+
+@torch.no_grad()
+def denoise_step(model: Model, rows: Sequence[Row], on_step: OnStep | None = None) -> None:
+    """One pass over the live blocks of all unfinished rows; each then unmasks or commits.
+
+    `on_step` sees every row's canvas afterwards; it must copy what it keeps.
+    """
+    rows = [row for row in rows if not row.canvas.is_finished]
+    for row in rows:
+        _open_blocks(model, row)
+    passes = [_live_pass(model.profile, row) for row in rows]
+    hidden, packed = _forward(model, passes)
+    for i, (row, logits) in enumerate(zip(rows, _logits(model, hidden, passes), strict=True)):
+        row.n_forwards += 1
+        if row.canvas.has_masks:
+            _unmask(model, row, logits)
+        else:
+            _commit(model, row, logits, packed, i)
+        if on_step is not None:
+            on_step(row.canvas)
+
+
+def stop(row: Row, finish: Finish) -> None:
+    """End the row now: what is decided stays; the rest, and drafts that nothing has checked, is dropped."""
+    for span in row.canvas.spans:
+        if span.block is not None:
+            n = span.block.n_anchor if row.sampling.is_checked else span.block.settled()
+            _close(row.canvas, span, n, _log(span.block.confidence[span.block.n_anchor : n]))
+        span.finish = span.finish or finish
+
+
+def _open_blocks(model: Model, row: Row) -> None:
+    """See that every unfinished span has a block, and that the surroundings are fresh where they have to be."""
+    profile, closed = model.profile, [s for s in row.canvas.spans if s.finish is None and s.block is None]
+    for span in closed:
+        span.open_block(row.sampling.block_size, profile.mask_id)
+    if row.slot is None and (closed or profile.cache == "none"):
+        _refresh(model, row)
+
+
+def _refresh(model: Model, row: Row) -> None:
+    """Read the whole row in place and keep the keys and values of what lies outside the live window."""
+    tokens = row.canvas.in_place(model.profile.mask_id)
+    row.leads = dict(enumerate(tokens))
+    window = set(_window(model.profile, row))
+    _, packed = _forward(model, [Pass(tokens, list(range(len(tokens))), (), False, [])])
+    outside = [p for p in range(len(tokens)) if p not in window]
+    key_values = packed.key_values(0)
+    row.surroundings = key_values.take(torch.tensor(outside, dtype=torch.long, device=key_values.keys.device))
+    row.n_forwards += 1
+
+
+def _window(profile: FamilyProfile, row: Row) -> dict[int, int]:
+    """Position → token of the live window, in row order."""
+    window: dict[int, int] = {}
+    for block in _blocks(row.canvas):
+        for position in range(block.start + profile.live_start_offset, block.start):
+            window.setdefault(position, row.leads[position])
+        window.update(enumerate(block.tokens.tolist(), start=block.start))
+    return window
+
+
+def _live_pass(profile: FamilyProfile, row: Row) -> Pass:
+    """Both ways and at the masks, or causally and at every token when the blocks are to be committed."""
+    window = _window(profile, row)
+    commits = not row.canvas.has_masks
+    index = {position: i for i, position in enumerate(window)}
+    wanted = (
+        list(index.values())
+        if commits
+        else [
+            index[block.start + i - profile.logit_shift]
+            for block in _blocks(row.canvas)
+            for i in block.is_masked.nonzero()[:, 0].tolist()
+        ]
+    )
+    return Pass(list(window.values()), list(window), row.past, commits, wanted)
+
+
+def _forward(model: Model, passes: Sequence[Pass]) -> tuple[Tensor, Packed]:
+    """All passes in one forward: hidden states (N, hidden) of the packed rows, and their keys and values."""
+    device = model.is_forbidden.device
+    tokens = torch.tensor([[token for p in passes for token in p.tokens]], device=device)
+    positions = torch.tensor([[position for p in passes for position in p.positions]], device=device)
+    packed = Packed([Segment(len(p.tokens), p.past, p.is_causal) for p in passes], device)
+    return model.backbone(tokens, positions, packed)[0], packed
+
+
+def _logits(model: Model, hidden: Tensor, passes: Sequence[Pass]) -> list[Tensor]:
+    """Logits (len(wanted), V) of each pass, forbidden tokens out."""
+    wanted, offset = [], 0
+    for p in passes:
+        wanted += [offset + i for i in p.wanted]
+        offset += len(p.tokens)
+    chosen = hidden.index_select(0, torch.tensor(wanted, dtype=torch.long, device=hidden.device))
+    logits = forbid(model.backbone.logits(chosen), model.is_forbidden)
+    return list(torch.split(logits, [len(p.wanted) for p in passes]))
+
+
+def _unmask(model: Model, row: Row, logits: Tensor) -> None:
+    """Decide on the masked positions of every block, logits (all of them, V)."""
+    blocks = [block for block in _blocks(row.canvas) if bool(block.is_masked.any())]
+    for block, part in zip(blocks, torch.split(logits, [int(b.is_masked.sum()) for b in blocks]), strict=True):
+        proposal, taken = unmask(part, row.sampling)
+        where = block.is_masked.nonzero()[:, 0][taken.cpu()]
+        block.tokens[where] = proposal.tokens[taken].cpu()
+        block.confidence[where] = proposal.probability[taken].cpu()
+        block.is_masked[where] = False
+        _cut_at_end(row.canvas, block)
+    if not model.profile.commit_pass and not row.canvas.has_masks:
+        for span in row.canvas.open_spans:
+            block = _block(span)
+            _close(row.canvas, span, len(block), _log(block.confidence))
+
+
+def _cut_at_end(canvas: Canvas, block: Block) -> None:
+    tokens = block.tokens.tolist()
+    end = next((i for i in range(block.n_locked, len(tokens)) if tokens[i] in canvas.stop_ids), None)
+    if end is not None:
+        block.cut(end + 1)
+
+
+def _commit(model: Model, row: Row, logits: Tensor, packed: Packed, index: int) -> None:
+    """Freeze the blocks: all of them, or under a checked policy what the causal reading agrees with."""
+    spans = row.canvas.open_spans
+    kept: list[int] = []
+    offset, is_cut = 0, False
+    for span, part in zip(spans, torch.split(logits, [len(_block(span)) for span in spans]), strict=True):
+        n_block = len(_block(span))
+        if is_cut:  # what follows a dropped token has read it, so it does not count
+            _block(span).mask_again(model.profile.mask_id)
+        else:
+            n = _commit_span(row, span, part)
+            kept += range(offset, offset + n)
+            is_cut = n < n_block
+        offset += n_block
+    if not row.canvas.is_finished:
+        row.tail.append(packed.key_values(index).take(torch.tensor(kept, device=logits.device)))
+
+
+def _commit_span(row: Row, span: Span, logits: Tensor) -> int:
+    """Commit one span's block by its causal logits (n, V), and return how many of its tokens stay."""
+    block = _block(span)
+    n, own = len(block), None
+    if row.sampling.is_checked:
+        own = pick(logits, row.sampling).cpu()
+        n = agreeing(block.tokens, own, block.n_locked)
+    log_probs = _read(block, span.carry, logits)[: n - block.n_anchor]
+    span.carry = logits[n - 1]
+    _close(row.canvas, span, n, log_probs)
+    if own is not None and span.finish is None:
+        _choose_next(row.canvas, span, int(own[n - 1]))
+    return n
+
+
+def _read(block: Block, carry: Tensor | None, logits: Tensor) -> list[float]:
+    """Log-probability of each text token of the block, given everything before it."""
+    before = logits[block.n_anchor - 1 : -1] if block.n_anchor else logits[:-1]
+    if not block.n_anchor:
+        assert carry is not None
+        before = torch.cat([carry[None], before])
+    tokens = block.tokens[block.n_anchor :].to(logits.device)
+    found: list[float] = before.log_softmax(-1).gather(-1, tokens[:, None])[:, 0].tolist()
+    return found
+
+
+def _choose_next(canvas: Canvas, span: Span, token: int) -> None:
+    """Take the causal reading's own token: the first of the next block, or the end."""
+    span.next_token = token
+    if token in canvas.stop_ids:
+        assert span.carry is not None
+        span.tokens.append(token)
+        span.log_probs.append(float(span.carry.log_softmax(-1)[token]))
+        span.finish = "end"
+
+
+def _close(canvas: Canvas, span: Span, n: int, log_probs: list[float]) -> None:
+    span.close_block(n, log_probs, canvas.stop_ids)
+    if canvas.is_fixed and span.finish == "length":
+        span.finish = "end"  # the length was chosen beforehand: nothing was cut off
+
+
+def _blocks(canvas: Canvas) -> list[Block]:
+    return [_block(span) for span in canvas.open_spans]
+
+
+def _block(span: Span) -> Block:
+    assert span.block is not None
+    return span.block
+
+
+def _log(confidence: Tensor) -> list[float]:
+    return [math.log(max(p, 1e-30)) for p in confidence.tolist()]

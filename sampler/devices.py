@@ -1,0 +1,55 @@
+"""Which device and number format a model runs in, and how many threads it may use. torch is imported on use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cuda", "mps", "cpu")
+
+
+class NoDevice(ValueError):
+    """A device that is not there; its text is one sentence for a person."""
+
+
+def limit_threads(n_threads: int | None) -> None:
+    """Use so many threads for a pass; None leaves torch's own choice."""
+    import torch
+
+    if n_threads is not None:
+        torch.set_num_threads(max(n_threads, 1))
+
+
+def pick_device(wanted: str = "auto") -> torch.device:
+    """The device by that name; "auto": cuda, else mps, else cpu. Raises NoDevice with one sentence."""
+    import torch
+
+    there: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
+    name = next(n for n, is_there in there.items() if is_there()) if wanted == "auto" else wanted
+    kind = name.split(":")[0]
+    if kind not in there:
+        raise NoDevice(f"There is no device {wanted!r}: choose one of {', '.join(DEVICES)}.")
+    if not there[kind]():
+        raise NoDevice(f"This machine has no {kind} device that torch can use: choose auto or cpu.")
+    return torch.device(name)
+
+
+def pick_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware multiplies it fast, float32 elsewhere."""
+    import torch
+
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        fast = bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    else:
+        fast = False
+    return torch.bfloat16 if fast else torch.float32

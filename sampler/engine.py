@@ -1,0 +1,313 @@
+"""The engine: one thread that owns the models, their caches and the requests at work.
+
+`Engine(default_model=folder).submit(request, on_event)` returns a ticket that can cancel; `on_event` hears
+`Loading* Progress* (InfillResult | Failure)`.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+
+from sampler import checkpoint, devices
+from sampler.checkpoint import LoadedModel, ModelError
+from sampler.messages import BadMessage, Event, Failure, InfillRequest, Loading
+from sampler.paths import data_folder, default_model_folder
+from sampler.scheduler import CANCELLED, Job, Scheduler, failure, is_out_of_memory
+
+LOADING_STEPS = 20
+"""Loading events of one model, at most."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelState:
+    """A model the engine knows; `bytes` is the memory it takes while `loaded`."""
+
+    id: str
+    bytes: int
+    device: str
+    dtype: str
+    loaded: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineState:
+    """What the engine says of itself. `notices` are sentences for a person, such as a move to the CPU."""
+
+    device: str
+    models: tuple[ModelState, ...]
+    queue_length: int
+    counters: Mapping[str, float]
+    notices: tuple[str, ...] = ()
+
+
+class Ticket:
+    """A submitted request."""
+
+    def __init__(self, job: Job, wake: Callable[[], None]) -> None:
+        self._job = job
+        self._wake = wake
+
+    def cancel(self) -> None:
+        """Let the request leave at the next control point; nothing happens when it is already over."""
+        self._job.cancel()
+        self._wake()
+
+
+class Models:
+    """Loaded models within a memory budget, least recently used out first. Used by the engine's thread alone."""
+
+    def __init__(self, device: torch.device, budget_bytes: int | None) -> None:
+        self.device = device
+        self.budget_bytes = budget_bytes or _default_budget(device)
+        self.notices: list[str] = []
+        self._loaded: OrderedDict[Path, LoadedModel] = OrderedDict()
+
+    def get(self, folder: Path, on_progress: checkpoint.OnProgress, busy: set[str]) -> LoadedModel:
+        """The model of a folder, loaded where necessary; models in `busy` (ids) are never dropped."""
+        if folder not in self._loaded:
+            self._loaded[folder] = self._load(folder, on_progress, busy)
+        self._loaded.move_to_end(folder)
+        return self._loaded[folder]
+
+    def is_loaded(self, folder: Path) -> bool:
+        """Whether using the folder's model costs no time."""
+        return folder in self._loaded
+
+    def list(self) -> tuple[ModelState, ...]:
+        """The loaded models."""
+        return tuple(
+            ModelState(
+                id=model.id,
+                bytes=model.n_bytes,
+                device=str(model.device),
+                dtype=str(model.dtype).removeprefix("torch."),
+                loaded=True,
+            )
+            for model in list(self._loaded.values())
+        )
+
+    def clear(self, busy: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+        """Drop every model that is not busy."""
+        self._loaded = OrderedDict((path, m) for path, m in self._loaded.items() if m.id in busy)
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _load(self, folder: Path, on_progress: checkpoint.OnProgress, busy: set[str]) -> LoadedModel:
+        """Load within the budget; where memory ends all the same, without other models, then on the CPU."""
+        self._make_room(sum(path.stat().st_size for path in checkpoint.weight_files(folder)), busy)
+        try:
+            return self._load_on(self.device, folder, on_progress)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        self.clear(busy)
+        try:
+            return self._load_on(self.device, folder, on_progress)
+        except Exception as error:
+            if not is_out_of_memory(error) or self.device.type == "cpu":
+                raise
+        self._note(f"{folder.name} does not fit on {self.device}: it runs on the CPU.")
+        return self._load_on(torch.device("cpu"), folder, on_progress)
+
+    @staticmethod
+    def _load_on(device: torch.device, folder: Path, on_progress: checkpoint.OnProgress) -> LoadedModel:
+        return checkpoint.load(folder, device, devices.pick_dtype(device), on_progress)
+
+    def _make_room(self, n_bytes: int, busy: set[str]) -> None:
+        """Drop models, the longest unused first, until `n_bytes` more fit into the budget."""
+        for folder, model in list(self._loaded.items()):
+            if sum(m.n_bytes for m in self._loaded.values()) + n_bytes <= self.budget_bytes:
+                return
+            if model.id not in busy:
+                del self._loaded[folder]
+        gc.collect()
+
+    def _note(self, sentence: str) -> None:
+        _log.warning(sentence)
+        self.notices.append(sentence)
+
+
+class Engine:
+    """Answers requests on a thread of its own; every method may be called from any thread."""
+
+    def __init__(
+        self,
+        *,
+        device: str = "auto",
+        memory_budget_bytes: int | None = None,
+        n_threads: int | None = None,
+        default_model: Path | None = None,
+    ) -> None:
+        devices.limit_threads(n_threads)
+        self._models = Models(devices.pick_device(device), memory_budget_bytes)
+        self._scheduler = Scheduler()
+        self._default = default_model or default_model_folder()
+        self._waiting: deque[Job] = deque()
+        self._changed = threading.Condition()
+        self._is_closing = False
+        self._must_release = False
+        self._thread = threading.Thread(target=self._run, name="sampler-engine", daemon=True)
+        self._thread.start()
+
+    def submit(self, request: InfillRequest, on_event: Callable[[Event], None]) -> Ticket:
+        """Queue a request. `on_event` is called on the engine's thread, last with a result or a failure."""
+        job = Job(request, on_event)
+        with self._changed:
+            if not self._is_closing:
+                self._waiting.append(job)
+                self._changed.notify()
+                return Ticket(job, self._wake)
+        job.end(Failure(kind="failed", message="The sampler is closing: ask again."))
+        return Ticket(job, self._wake)
+
+    def state(self) -> EngineState:
+        """A snapshot."""
+        with self._changed:
+            return EngineState(
+                device=str(self._models.device),
+                models=self._models.list(),
+                queue_length=len(self._waiting) + len(self._scheduler.active),
+                counters=dict(self._scheduler.counters),
+                notices=tuple(self._models.notices),
+            )
+
+    def release_idle(self) -> None:
+        """Drop models and caches, unless a request is at work."""
+        with self._changed:
+            self._must_release = True
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End the thread; requests that are not answered yet fail as cancelled."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while self._wait_for_work():
+            try:
+                self._turn()
+            except Exception as error:  # nothing a request does may end the thread
+                _log.exception("a round failed")
+                self._fail_active(failure(error))
+        for job in (*self._scheduler.active, *self._waiting):
+            job.end(CANCELLED)
+        self._models.clear()
+
+    def _wait_for_work(self) -> bool:
+        """Sleep until there is something to do; False when closing."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._is_closing or self._must_release or self._waiting or self._scheduler.active
+            )
+            return not self._is_closing
+
+    def _turn(self) -> None:
+        """Take in what has come, then one round."""
+        while (job := self._next_waiting()) is not None:
+            self._admit(job)
+        if self._scheduler.active:
+            self._scheduler.round()
+        elif self._must_release:
+            self._models.clear()
+            self._scheduler.forget()
+        self._must_release = False
+
+    def _next_waiting(self) -> Job | None:
+        with self._changed:
+            return self._waiting.popleft() if self._waiting else None
+
+    def _admit(self, job: Job) -> None:
+        """Find the job's model and start it; whatever goes wrong is the job's last event."""
+        if job.is_cancelled:
+            return job.end(CANCELLED)
+        try:
+            model = self._model_for(job)
+            try:
+                self._scheduler.admit(job, model)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._scheduler.forget()
+                self._models.clear(self._busy | {model.id})
+                self._scheduler.admit(job, model)
+        except (ModelError, BadMessage) as error:
+            job.end(Failure(kind="bad_input", message=str(error)))
+        except Exception as error:
+            _log.exception("a request could not be started")
+            job.end(failure(error))
+        return None
+
+    def _model_for(self, job: Job) -> LoadedModel:
+        folder = self._folder(job.request.model)
+        if self._models.is_loaded(folder):
+            return self._models.get(folder, _no_progress, self._busy)
+        started, told = time.monotonic(), -1
+        name = job.request.model or folder.name
+
+        def on_progress(fraction: float) -> None:
+            nonlocal told
+            step = int(fraction * LOADING_STEPS)
+            if step > told:
+                told = step
+                job.tell(Loading(model=name, fraction=fraction))
+
+        on_progress(0.0)
+        model = self._models.get(folder, on_progress, self._busy)
+        job.load_s = time.monotonic() - started
+        return model
+
+    def _folder(self, name: str | None) -> Path:
+        """The folder of a model: the default one, a path, or a name in the user's models."""
+        if name is None or name == self._default_id():
+            return self._default
+        own = data_folder() / "models" / name
+        folder = own if own.is_dir() else Path(name).expanduser()
+        if not folder.is_dir():
+            raise ModelError(f"There is no model {name!r}: `seedfill models list` shows those that can be used.")
+        return folder
+
+    def _default_id(self) -> str | None:
+        try:
+            return checkpoint.model_id(self._default, checkpoint.read_config(self._default))
+        except ModelError:
+            return None
+
+    @property
+    def _busy(self) -> set[str]:
+        return {job.model.id for job in self._scheduler.active if job.model is not None}
+
+    def _fail_active(self, event: Failure) -> None:
+        for job in self._scheduler.active:
+            job.end(event)
+        self._scheduler.active.clear()
+
+
+def _default_budget(device: torch.device) -> int:
+    """Four fifths of a GPU's memory, half of the machine's."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory * 0.8)
+    return int(psutil.virtual_memory().total // 2)
+
+
+def _no_progress(_: float) -> None:
+    return None

@@ -1,0 +1,299 @@
+"""Requests at work: rounds of one denoising step over the rows of several requests.
+
+A request joins at the next round and leaves at the next round, whether finished, cancelled or out of time. No threads
+here: whoever owns the scheduler calls `round` until nothing is left.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import torch
+
+from sampler.canvas import Canvas, canvases
+from sampler.checkpoint import LoadedModel
+from sampler.denoise import Row, denoise_step, read_context, start_row, stop
+from sampler.families import FamilyProfile
+from sampler.kv_cache import SlotCache
+from sampler.messages import (
+    BadMessage,
+    CacheMiss,
+    Candidate,
+    Event,
+    Failure,
+    Finish,
+    InfillRequest,
+    InfillResult,
+    Progress,
+)
+from sampler.unmask import PARAMETERS, Sampling
+
+MAX_ROWS = 32
+"""Rows of one forward."""
+CANDIDATE_TEMPERATURE = 0.8
+"""Of all candidates but the first, where the request names none."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A request on its way: who hears of it, since when, and its rows once it has been admitted."""
+
+    request: InfillRequest
+    on_event: Callable[[Event], None]
+    received: float = field(default_factory=time.monotonic)
+    load_s: float = 0.0
+    is_cancelled: bool = False
+    is_done: bool = False
+    model: LoadedModel | None = None
+    rows: list[Row] = field(default_factory=list)
+    tokens_computed: int = 0
+    cache_miss: CacheMiss = "uncached"
+    shown: tuple[str, ...] = ()
+
+    def cancel(self) -> None:
+        """Leave at the next control point; may be called from any thread, at any time."""
+        self.is_cancelled = True
+
+    def is_late(self, now: float) -> bool:
+        """Whether the deadline has passed."""
+        deadline = self.request.deadline_ms
+        return deadline is not None and (now - self.received) * 1000 >= deadline
+
+    def tell(self, event: Event) -> None:
+        """Pass an event on; a listener that fails has lost interest."""
+        try:
+            self.on_event(event)
+        except Exception:
+            _log.exception("a listener failed; its request is dropped")
+            self.is_cancelled = True
+
+    def end(self, event: InfillResult | Failure) -> None:
+        """The last event; rows, and with them the tails, are let go."""
+        if not self.is_done:
+            self.is_done, self.rows = True, []
+            self.tell(event)
+
+
+class Scheduler:
+    """The requests at work and the context slots of each model."""
+
+    def __init__(self, slot_budget_bytes: int = 1 << 30) -> None:
+        self.active: deque[Job] = deque()
+        self.counters: Counter[str] = Counter()
+        self._slot_budget_bytes = slot_budget_bytes
+        self._slots: dict[str, SlotCache] = {}
+
+    def admit(self, job: Job, model: LoadedModel) -> None:
+        """Read the request's context and queue its rows; raises BadMessage, or torch's errors where memory ends."""
+        request, profile = job.request, model.profile
+        _check(request, profile, model)
+        found = canvases(request, model.tokenizer, profile, model.max_positions)
+        slot = None
+        if profile.cache == "exact":
+            cache = self._slots.setdefault(model.id, SlotCache(self._slot_budget_bytes))
+            reuse = cache.find(request.document, found[0].context)
+            slot, job.tokens_computed = read_context(model, found[0], reuse)
+            job.cache_miss = reuse.miss
+            cache.keep(request.document, slot)
+        else:
+            job.tokens_computed = len(found[0].context)
+        samplings = [_sampling(request, model, i) for i in range(request.n_candidates)]
+        job.model = model
+        job.rows = [start_row(model, canvas.copy(), sampling, slot) for sampling in samplings for canvas in found]
+        self._count_admission(job, found[0])
+        self.active.append(job)
+
+    def round(self) -> None:
+        """Let go whoever is finished, cancelled or late, then step as many rows as one forward takes.
+
+        Requests take turns: those that did not fit into this round are the first of the next.
+        """
+        self._release()
+        batch = self._next_batch()
+        for _, jobs in groupby(sorted(batch, key=_model_key), key=_model_key):
+            self._step(list(jobs))
+        self.counters["rounds"] += 1
+        self._release()
+
+    def forget(self, model_id: str | None = None) -> None:
+        """Drop the context slots of a model, or of all."""
+        for name in [model_id] if model_id is not None else list(self._slots):
+            self._slots.pop(name, None)
+
+    @property
+    def slot_bytes(self) -> int:
+        """Memory of all context slots."""
+        return sum(cache.n_bytes for cache in self._slots.values())
+
+    def _next_batch(self) -> list[Job]:
+        """Jobs from the front of the queue, moved to its end: at least one, and as many as fit."""
+        batch: list[Job] = []
+        n_rows = 0
+        for _ in range(len(self.active)):
+            if batch and n_rows + len(self.active[0].rows) > MAX_ROWS:
+                break
+            job = self.active.popleft()
+            n_rows += len(job.rows)
+            batch.append(job)
+            self.active.append(job)
+        return batch
+
+    def _step(self, jobs: list[Job]) -> None:
+        """One step of all these jobs' rows; where that fails, each alone, so that a failure stays with its own."""
+        model = jobs[0].model
+        assert model is not None
+        before = sum(row.n_forwards for job in jobs for row in job.rows)
+        try:
+            denoise_step(model, [row for job in jobs for row in job.rows])
+        except Exception as error:
+            if len(jobs) == 1:
+                _log.exception("a step failed")
+                jobs[0].end(failure(error))
+            else:
+                for job in jobs:
+                    self._step([job])
+            return
+        self.counters["forwards"] += sum(row.n_forwards for job in jobs for row in job.rows) - before
+        for job in jobs:
+            _show_progress(job, model)
+
+    def _release(self) -> None:
+        """Answer every job that has come to its end and take it out."""
+        now = time.monotonic()
+        for job in self.active:
+            if job.is_cancelled:
+                job.end(CANCELLED)
+            elif job.is_late(now):
+                self._answer(job, "deadline")
+            elif all(row.canvas.is_finished for row in job.rows):
+                self._answer(job)
+        self.active = deque(job for job in self.active if not job.is_done)
+
+    def _answer(self, job: Job, finish: Finish | None = None) -> None:
+        if job.is_done or job.model is None:
+            return
+        for row in job.rows if finish else ():
+            stop(row, finish or "end")
+        result = _result(job, job.model)
+        self.counters["tokens"] += sum(candidate.tokens for candidate in result.candidates)
+        job.end(result)
+
+    def _count_admission(self, job: Job, canvas: Canvas) -> None:
+        self.counters["requests"] += 1
+        self.counters["context_tokens"] += len(canvas.context)
+        self.counters["context_tokens_computed"] += job.tokens_computed
+        self.counters[f"cache_{job.cache_miss}"] += 1
+
+
+CANCELLED = Failure(kind="cancelled", message="The request was cancelled.")
+
+
+def failure(error: Exception) -> Failure:
+    """What to tell of an error, in one sentence."""
+    if isinstance(error, BadMessage):
+        return Failure(kind="bad_input", message=str(error))
+    if is_out_of_memory(error):
+        return Failure(kind="failed", message="Memory ran out: choose a smaller model or fewer candidates.")
+    return Failure(kind="failed", message=f"The sampler failed ({type(error).__name__}: {error}); its log has more.")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch or Python could not get memory, on whatever device."""
+    texts = ("out of memory", "not enough memory", "can't allocate memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error).lower() for text in texts)
+    )
+
+
+def _check(request: InfillRequest, profile: FamilyProfile, model: LoadedModel) -> None:
+    if request.policy in ("verified", "sequential") and not profile.causal_reading:
+        raise BadMessage(f"The model {model.id} has no causal reading, so the policy {request.policy} is not offered.")
+    if request.policy is not None and request.policy not in PARAMETERS:
+        raise BadMessage(f"There is no policy {request.policy!r}: choose one of {', '.join(PARAMETERS)}.")
+    if profile.languages and request.language not in profile.languages:
+        known = ", ".join(profile.languages)
+        raise BadMessage(f"The model {model.id} does not cover {request.language or 'no language'}, only {known}.")
+
+
+def _sampling(request: InfillRequest, model: LoadedModel, index: int) -> Sampling:
+    """How candidate `index` is sampled: the first of several greedily, the others at a temperature."""
+    profile = model.profile
+    policy = request.policy or profile.policy
+    own = profile.threshold if policy == profile.policy else None
+    temperature = request.temperature
+    if request.n_candidates > 1:
+        temperature = (temperature or CANDIDATE_TEMPERATURE) if index else 0.0
+    generator = torch.Generator(model.device)
+    generator.manual_seed((request.seed * 1_000_003 + index) % 2**63)
+    return Sampling(
+        policy=policy,
+        threshold=next(t for t in (request.threshold, own, PARAMETERS[policy]) if t is not None),
+        block_size=1 if policy == "sequential" else request.block_size or profile.block_size,
+        temperature=temperature,
+        top_p=request.top_p,
+        generator=generator,
+    )
+
+
+def _model_key(job: Job) -> str:
+    return job.model.id if job.model is not None else ""
+
+
+def _show_progress(job: Job, model: LoadedModel) -> None:
+    if not job.request.stream or not job.rows:
+        return
+    canvas = job.rows[0].canvas
+    fills = tuple(canvas.fill(span, model.tokenizer, model.profile.mask_id) for span in canvas.spans)
+    if fills != job.shown:
+        job.shown = fills
+        job.tell(Progress(fills=fills))
+
+
+def _result(job: Job, model: LoadedModel) -> InfillResult:
+    """The request's candidates, best first by mean log-probability."""
+    ranked = sorted(job.rows, key=_mean_log_prob, reverse=True)
+    return InfillResult(
+        candidates=tuple(_candidate(row, model) for row in ranked[: job.request.n_candidates]),
+        model=model.id,
+        device=model.device.type,
+        ms=(time.monotonic() - job.received - job.load_s) * 1000,
+        load_ms=job.load_s * 1000,
+        tokens_computed=job.tokens_computed,
+        cache_miss=job.cache_miss,
+    )
+
+
+def _candidate(row: Row, model: LoadedModel) -> Candidate:
+    spans = row.canvas.spans
+    log_probs = [log_prob for span in spans for log_prob in span.log_probs]
+    return Candidate(
+        fills=tuple(row.canvas.fill(span, model.tokenizer, model.profile.mask_id) for span in spans),
+        tokens=sum(len(span.tokens) for span in spans),
+        forwards=row.n_forwards,
+        confidence=_mean(map(math.exp, log_probs)),
+        finish=_finish(row.canvas),
+    )
+
+
+def _finish(canvas: Canvas) -> Finish:
+    """The least happy way in which a span ended."""
+    ends = {span.finish for span in canvas.spans}
+    order: tuple[Finish, ...] = ("cancelled", "deadline", "length")
+    return next((end for end in order if end in ends), "end")
+
+
+def _mean_log_prob(row: Row) -> float:
+    return _mean([log_prob for span in row.canvas.spans for log_prob in span.log_probs], empty=-math.inf)
+
+
+def _mean(values: Iterable[float], empty: float = 0.0) -> float:
+    found = list(values)
+    return sum(found) / len(found) if found else empty

@@ -1,0 +1,143 @@
+"""Which masked positions get a token in this step, and which token: policies as functions of tensors.
+
+Everything speaks of the masked positions of one block alone, m of them, so a position that is not masked cannot
+change. Each policy takes the proposal and its parameter and says which positions to take, (m,) bool; it always takes
+at least one, so every step comes nearer to the end.
+
+threshold: Fast-dLLM (arXiv 2505.22618) · entropy: EB-Sampler (arXiv 2505.24857) · margin and fixed: LLaDA, Dream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sampler.messages import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A token for every masked position, its probability before temperature, and the logits' log-probabilities."""
+
+    tokens: Tensor  # (m,)
+    probability: Tensor  # (m,)
+    log_probs: Tensor  # (m, V)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampling:
+    """How a row is sampled. `threshold` is the policy's parameter, see `PARAMETERS`."""
+
+    policy: Policy
+    threshold: float
+    block_size: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    generator: torch.Generator | None = None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether only what the causal reading would have written is kept."""
+        return self.policy in ("verified", "sequential")
+
+
+def forbid(logits: Tensor, is_forbidden: Tensor) -> Tensor:
+    """Logits (…, V) as float32, without a chance for forbidden tokens."""
+    return logits.float().masked_fill(is_forbidden, -torch.inf)
+
+
+def pick(logits: Tensor, sampling: Sampling) -> Tensor:
+    """A token for each row of logits (m, V): the likeliest, or one drawn at the row's temperature and top_p."""
+    if sampling.temperature == 0 or len(logits) == 0:
+        return logits.argmax(-1)
+    probabilities = keep_nucleus((logits / sampling.temperature).softmax(-1), sampling.top_p)
+    return torch.multinomial(probabilities, 1, generator=sampling.generator)[:, 0]
+
+
+def keep_nucleus(probabilities: Tensor, top_p: float) -> Tensor:
+    """Zero all but the fewest tokens that hold `top_p` of the probability (m, V); not renormalised."""
+    if top_p >= 1:
+        return probabilities
+    ordered, index = probabilities.sort(-1, descending=True)
+    before = ordered.cumsum(-1) - ordered
+    return torch.zeros_like(probabilities).scatter(-1, index, ordered.masked_fill(before >= top_p, 0.0))
+
+
+def propose(logits: Tensor, sampling: Sampling) -> Proposal:
+    """A token for each masked position from its logits (m, V), forbidden tokens already out."""
+    log_probs = logits.log_softmax(-1)
+    tokens = pick(logits, sampling)
+    return Proposal(tokens, log_probs.gather(-1, tokens[:, None])[:, 0].exp(), log_probs)
+
+
+def threshold(proposal: Proposal, parameter: float) -> Tensor:
+    """Every position whose token is at least that probable, and the most probable one."""
+    return with_best(proposal.probability >= parameter, proposal.probability)
+
+
+def entropy(proposal: Proposal, parameter: float) -> Tensor:
+    """The surest positions, as long as the entropies of all but the last add up to at most `parameter` nats.
+
+    That sum bounds what is lost by choosing them independently.
+    """
+    terms = proposal.log_probs.exp() * proposal.log_probs
+    entropies = -terms.nan_to_num(0.0).sum(-1)  # 0 · -inf of forbidden tokens is 0 here
+    ordered, index = entropies.sort()
+    fits = ordered.cumsum(0) - ordered <= parameter
+    return torch.zeros_like(fits).scatter(0, index, fits)
+
+
+def margin(proposal: Proposal, parameter: float) -> Tensor:
+    """Every position whose best token leads the second by at least that much, and the one with the widest lead."""
+    best = proposal.log_probs.topk(2, dim=-1).values.exp()
+    lead = best[:, 0] - best[:, 1]
+    return with_best(lead >= parameter, lead)
+
+
+def fixed(proposal: Proposal, parameter: float) -> Tensor:
+    """So many positions a step, the most probable ones."""
+    n = min(max(int(parameter), 1), len(proposal.probability))
+    index = proposal.probability.topk(n).indices
+    return torch.zeros_like(proposal.probability, dtype=torch.bool).index_fill(0, index, True)
+
+
+def with_best(is_taken: Tensor, score: Tensor) -> Tensor:
+    """`is_taken` (m,) and the position of the best score."""
+    return is_taken.index_fill(0, score.argmax(), True)
+
+
+POLICIES: dict[Policy, Callable[[Proposal, float], Tensor]] = {
+    "threshold": threshold,
+    "entropy": entropy,
+    "margin": margin,
+    "fixed": fixed,
+    "verified": threshold,  # drafts only; the commit pass decides
+    "sequential": threshold,  # never has a mask
+}
+PARAMETERS: dict[Policy, float] = {
+    "threshold": 0.9,
+    "entropy": 0.3,
+    "margin": 0.8,
+    "fixed": 2,
+    "verified": 0.0,
+    "sequential": 0.0,
+}
+"""Defaults: a probability, nats, a difference of probabilities, tokens a step; 0: draft the block in one step."""
+
+
+def unmask(logits: Tensor, sampling: Sampling) -> tuple[Proposal, Tensor]:
+    """One decision over the m masked positions of a block: the proposal and which of it to take, (m,) bool."""
+    proposal = propose(logits, sampling)
+    return proposal, POLICIES[sampling.policy](proposal, sampling.threshold)
+
+
+def agreeing(draft: Tensor, own: Tensor, n_trusted: int) -> int:
+    """How many leading tokens of a draft (n,) to keep: one or more trusted, then as long as `own` reads the same.
+
+    `own` (n,) holds the causal reading's choice of what follows each token.
+    """
+    differs = (draft[n_trusted:] != own[n_trusted - 1 : -1]).nonzero()
+    return int(differs[0]) + n_trusted if len(differs) else len(draft)
