@@ -10,7 +10,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
 import typer
@@ -85,6 +84,8 @@ def _options(
 
 def package_version() -> str:
     """The installed version; "unknown" in a source tree that was never installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("seedfill")
     except PackageNotFoundError:
@@ -98,8 +99,11 @@ def run(args: Sequence[str] | None = None) -> int:
     """
     try:
         return app(args=args, standalone_mode=False) or 0
-    except (CommandError, typer.TyperException) as error:
+    except CommandError as error:
         complain(str(error))
+        return error.exit_code
+    except typer.TyperException as error:
+        complain(f"{error.format_message().rstrip('.') or 'Name a command'}. Option --help shows what there is.")
         return error.exit_code
     except BrokenPipeError:  # the reader has left, as `| head` does; later flushes must not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

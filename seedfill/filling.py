@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sampler.messages import MAX_SPANS, Event, InfillRequest, InfillResult
+from sampler.messages import MAX_SPANS, InfillRequest, InfillResult
 from sampler.windows import PREFIX_CHARACTERS, SUFFIX_CHARACTERS, prefix_window, suffix_window
 from seedfill.errors import Refused
 from seedfill.source import SourceFile, model_text
@@ -17,13 +17,11 @@ GROUP_CHARACTERS = PREFIX_CHARACTERS // 2
 SAMPLING_TEMPERATURE = 0.7
 """With several candidates: at 0 they would all be the same."""
 
-OnEvent = Callable[[Event], None]
-
 
 class Sampler(Protocol):
     """The one method of `sampler.client.SamplerClient` that filling needs."""
 
-    async def infill(self, request: InfillRequest, *, on_event: OnEvent | None = None) -> InfillResult:
+    async def infill(self, request: InfillRequest) -> InfillResult:
         """The result of `request`; raises where there is none."""
 
 
@@ -55,18 +53,14 @@ class FilledHoles:
     results: tuple[InfillResult, ...]
 
 
-async def fill_cursor(
-    sampler: Sampler, source: SourceFile, offset: int, options: FillOptions, on_event: OnEvent | None = None
-) -> InfillResult:
+async def fill_cursor(sampler: Sampler, source: SourceFile, offset: int, options: FillOptions) -> InfillResult:
     """What belongs at `offset`, candidates best first."""
     prefix, suffix = model_text(source.text[:offset]), model_text(source.text[offset:])
     request = _request(source, (prefix_window(prefix), suffix_window(suffix)), options)
-    return await sampler.infill(request, on_event=on_event)
+    return await sampler.infill(request)
 
 
-async def fill_holes(
-    sampler: Sampler, source: SourceFile, marker: str, options: FillOptions, on_event: OnEvent | None = None
-) -> FilledHoles:
+async def fill_holes(sampler: Sampler, source: SourceFile, marker: str, options: FillOptions) -> FilledHoles:
     """Fill every `marker`: as many at once as the layout carries, later groups seeing what earlier ones became.
 
     Raises Refused when the file has no such marker.
@@ -76,7 +70,7 @@ async def fill_holes(
         raise Refused(f"{source.path} has no {marker}, so there is nothing to fill.")
     filled, fills, confidences, results = pieces[0], [], [], []
     for group in hole_groups(pieces):
-        result = await sampler.infill(_group_request(source, filled, pieces, group, options), on_event=on_event)
+        result = await sampler.infill(_group_request(source, filled, pieces, group, options))
         best = result.candidates[0]
         for hole, text in zip(group, map(source.with_own_newlines, best.fills), strict=True):
             filled += text + pieces[hole + 1]

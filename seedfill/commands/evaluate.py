@@ -15,7 +15,7 @@ from seedfill.commands.output import JsonOption, complain, print_json, stderr_co
 from seedfill.errors import BadInput
 from seedfill.source import replace_file
 
-app = typer.Typer(help="Measure a model on task files.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()

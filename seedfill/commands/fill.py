@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -11,13 +10,20 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from sampler.messages import Candidate, Event, InfillResult, Loading
+from sampler.messages import Candidate, InfillResult
 from seedfill.commands.output import JsonOption, print_json, stderr_console, stdout_console
 from seedfill.errors import BadInput, CommandError
-from seedfill.filling import FilledHoles, FillOptions, OnEvent, Sampler, fill_cursor, fill_holes
+from seedfill.filling import FilledHoles, FillOptions, Sampler, fill_cursor, fill_holes
 from seedfill.source import SourceFile, parse_position, read_source
 
 Answer = TypeVar("Answer")
+
+_WAITING = {
+    "starting": "Starting the sampler …",
+    "loading": "Loading {} …",
+    "ready": "Filling …",
+    "failed": "Failed.",
+}
 
 
 def fill(
@@ -54,7 +60,7 @@ def fill(
 
 def _fill_cursor(source: SourceFile, at: str, options: FillOptions, *, apply: bool, as_json: bool) -> None:
     offset = source.offset(*parse_position(at))
-    result = _ask(lambda sampler, on_event: fill_cursor(sampler, source, offset, options, on_event))
+    result = _ask(lambda sampler: fill_cursor(sampler, source, offset, options))
     if apply:
         text = source.with_own_newlines(result.candidates[0].fills[0])
         source.write(source.text[:offset] + text + source.text[offset:])
@@ -65,7 +71,7 @@ def _fill_cursor(source: SourceFile, at: str, options: FillOptions, *, apply: bo
 
 
 def _fill_holes(source: SourceFile, marker: str, options: FillOptions, *, apply: bool, as_json: bool) -> None:
-    filled = _ask(lambda sampler, on_event: fill_holes(sampler, source, marker, options, on_event))
+    filled = _ask(lambda sampler: fill_holes(sampler, source, marker, options))
     if apply:
         source.write(filled.text)
     if as_json:
@@ -74,22 +80,20 @@ def _fill_holes(source: SourceFile, marker: str, options: FillOptions, *, apply:
         _show_holes(source, marker, filled)
 
 
-def _ask(question: Callable[[Sampler, OnEvent], Awaitable[Answer]]) -> Answer:
+def _ask(question: Callable[[Sampler], Awaitable[Answer]]) -> Answer:
     """Put a question to the shared sampler, showing on stderr what one waits for."""
-    from sampler.client import SamplerClient, SamplerError
+    import asyncio
+
+    from sampler.client import SamplerClient, SamplerError, State
 
     async def answer() -> Answer:
-        client = SamplerClient()
-        try:
-            with stderr_console().status("Asking the sampler …") as status:
+        with stderr_console().status(_WAITING["ready"]) as status:
 
-                def on_event(event: Event) -> None:
-                    if isinstance(event, Loading):
-                        status.update(f"Loading {event.model} …")
+            def on_state(state: State) -> None:
+                status.update(_WAITING[state.phase].format(state.message))
 
-                return await question(client, on_event)
-        finally:
-            await client.close()
+            async with SamplerClient(on_state=on_state) as sampler:
+                return await question(sampler)
 
     try:
         return asyncio.run(answer())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from seedfill.commands.output import JsonOption, complain, print_json, stdout_co
 if TYPE_CHECKING:
     from sampler.handshake import Health
 
-app = typer.Typer(help="Which models there are.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
@@ -41,14 +40,13 @@ def list_models(as_json: JsonOption = False) -> None:
 
 def running_service() -> Health | None:
     """How the shared service does; None when none runs. Never starts one."""
+    import asyncio
+
     from sampler.client import SamplerClient
 
     async def ask() -> Health | None:
-        client = SamplerClient()
-        try:
-            return await client.health(start=False)
-        finally:
-            await client.close()
+        async with SamplerClient() as sampler:
+            return await sampler.health()
 
     return asyncio.run(ask())
 

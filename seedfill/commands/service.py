@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seedfill.errors import Refused
+from seedfill.errors import CommandError, Refused
 
 
 def lsp(
@@ -49,8 +49,12 @@ def stop() -> None:
 
     Example: seedfill stop
     """
-    from sampler.client import stop_service
+    from sampler.client import SamplerError, stop_service
 
-    if not stop_service():
+    try:
+        stopped = stop_service()
+    except SamplerError as error:
+        raise CommandError(str(error)) from None
+    if not stopped:
         raise Refused("No sampler service runs, so there is nothing to stop.")
     print("The sampler service has stopped.")

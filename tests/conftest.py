@@ -1,0 +1,34 @@
+"""What holds for every test: folders of its own instead of the user's, and threads that do not spin."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded: on a busy machine
+os.environ.setdefault("GOMP_SPINCOUNT", "0")  # threads that spin make every matmul 20 times slower
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_folders() -> Iterator[None]:
+    """No test meets the user's service, state or models. The path is short: a socket lies below it."""
+    home = Path(tempfile.mkdtemp(prefix="sf-"))
+    names = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+            patch.setenv(name, str(home / name[4:-4].lower()))
+        yield
+        _stop_service()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def _stop_service() -> None:
+    """A service that a test started by way of the command line outlives that command."""
+    from sampler.client import stop_service
+
+    stop_service()
