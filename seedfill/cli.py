@@ -26,7 +26,7 @@ from seedfill.errors import CommandError
 app = typer.Typer(
     name="seedfill",
     help="Completions and edits from a diffusion language model for code, in the shell and in editors.",
-    epilog="Example: seedfill fill examples/inventory.py --at 24:9",
+    epilog="Example: seedfill fill examples/inventory.py --at 32:20",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

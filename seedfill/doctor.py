@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from sampler.devices import pick_device, pick_dtype
 from sampler.handshake import current_identity
 from sampler.paths import PathError, default_model_folder, make_private, runtime_folder, state_folder
 from seedfill.evaluation.machine import matmul_gflops
@@ -27,15 +28,15 @@ def diagnose(health: Health | None, models: list[dict[str, Any]], model_problems
     `health` is the running service's report, `models` and `model_problems` what is installed.
     """
     packages = {name: _version(name) for name in PACKAGES}
-    device = _best_device()
-    rates = {dtype: matmul_gflops(dtype, device) for dtype in ("float32", "bfloat16")}
+    device = pick_device()
+    rates = {dtype: matmul_gflops(dtype, device.type) for dtype in ("float32", "bfloat16")}
     return {
         "version": packages["seedfill"],
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": packages,
-        "device": device,
-        "dtype": "bfloat16" if rates["bfloat16"] > rates["float32"] else "float32",
+        "device": device.type,
+        "dtype": str(pick_dtype(device)).removeprefix("torch."),
         "n_cpus": os.cpu_count(),
         "load_average": os.getloadavg()[0],
         "matmul_gflops": rates,
@@ -51,7 +52,7 @@ def diagnose(health: Health | None, models: list[dict[str, Any]], model_problems
                 for model in models
                 if not model["fits"]
             ),
-            *_unused_gpu(device),
+            *_unused_gpu(device.type),
             *_outdated_service(health),
             *_folders(),
         ],
@@ -67,12 +68,6 @@ def _version(package: str) -> str | None:
 
 def _missing(packages: dict[str, str | None]) -> list[str]:
     return [name for name, installed in packages.items() if installed is None]
-
-
-def _best_device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _no_model(models: list[dict[str, Any]], model_problems: list[str]) -> list[str]:

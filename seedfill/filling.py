@@ -14,9 +14,6 @@ from seedfill.source import SourceFile, model_text
 GROUP_CHARACTERS = PREFIX_CHARACTERS // 2
 """Text between the first and the last hole of one group; it is taken from the budget of the prefix window."""
 
-SAMPLING_TEMPERATURE = 0.7
-"""With several candidates: at 0 they would all be the same."""
-
 
 class Sampler(Protocol):
     """The one method of `sampler.client.SamplerClient` that filling needs."""
@@ -33,6 +30,8 @@ class FillOptions:
     max_tokens: int = 64
     seed: int = 0
     model: str | None = None
+    language: str | None = None
+    """None: by the file's name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,12 +114,11 @@ def _request(source: SourceFile, pieces: tuple[str, ...], options: FillOptions) 
     return InfillRequest(
         document=f"fill:{source.path.absolute()}",
         pieces=pieces,
-        language=source.language,
+        language=options.language or source.language,
         path=source.path.name,
         n_candidates=options.n_candidates,
         max_tokens=options.max_tokens,
         seed=options.seed,
-        temperature=0.0 if options.n_candidates == 1 else SAMPLING_TEMPERATURE,
         model=options.model,
     )
 

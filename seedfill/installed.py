@@ -11,7 +11,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from sampler.families import UnknownFamily, recognise
+from sampler.families import Config, UnknownFamily, recognise
 from sampler.paths import data_folder, default_model_folder
 from sampler.tokenizer import Tokenizer
 
@@ -49,7 +49,7 @@ def read_model(folder: Path) -> InstalledModel:
         if not files:
             raise DamagedModel(f"{folder} holds no weights (*.safetensors); fetch the model again.")
         return InstalledModel(
-            id=folder.name,
+            id=_id(folder, config),
             folder=folder,
             licence=_licence(folder / "README.md"),
             parameters=sum(prod(shape) for shape in _shapes(files)),
@@ -62,6 +62,12 @@ def read_model(folder: Path) -> InstalledModel:
         if isinstance(error, DamagedModel):
             raise
         raise DamagedModel(f"{folder} is damaged ({error}); fetch the model again.") from None
+
+
+def _id(folder: Path, config: Config) -> str:
+    """The name a model gives itself, else its folder's: what `sampler.checkpoint.model_id` says, without torch."""
+    own = config.get("seedfill")
+    return str(own.get("name", folder.name)) if isinstance(own, dict) else folder.name
 
 
 def _shapes(files: Iterable[Path]) -> Iterator[tuple[int, ...]]:

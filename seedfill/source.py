@@ -57,7 +57,9 @@ class SourceFile:
 
     @property
     def language(self) -> str:
-        """The language's name as editors give it; "plaintext" where the file's ending does not tell."""
+        """The language's name as editors give it; "plaintext" where neither name nor first line tells."""
+        if re.match(r"#!.*\bpython", self.text):
+            return "python"
         return _LANGUAGES.get(self.path.suffix.lower(), "plaintext")
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -84,11 +85,18 @@ def infill(
 @contextmanager
 def _engine(model: Path | None, device: str) -> Iterator[Any]:
     """An engine of our own: an evaluation must not take its turn behind somebody's editor."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded: threads that spin while they
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")  # wait make every matmul 20 times slower on a busy machine
+    from sampler.devices import NoDevice
     from sampler.engine import Engine
 
     if model is not None and not model.is_dir():
         raise BadInput(f"There is no model folder {model}.")
-    with closing(Engine(device=device, default_model=model)) as engine:
+    try:
+        engine = Engine(device=device, default_model=model)
+    except NoDevice as error:
+        raise BadInput(str(error)) from None
+    with closing(engine):
         yield engine
 
 

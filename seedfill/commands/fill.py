@@ -36,13 +36,14 @@ def fill(
     max_tokens: Annotated[int, typer.Option(min=1, max=1024, help="The longest fill, in tokens.")] = 64,
     seed: Annotated[int, typer.Option(help="The same seed gives the same fill.")] = 0,
     model: Annotated[str, typer.Option(help="A model's id or folder; the default is the shipped one.")] = "",
+    language: Annotated[str, typer.Option(help="What the file is written in; by default its name tells.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Fill in what belongs at a cursor, or in every hole of a file.
 
     Uses the sampler that all editors of this user share, and starts it when none runs.
 
-    Example: seedfill fill examples/inventory.py --at 24:9
+    Example: seedfill fill examples/inventory.py --at 32:20
 
     Example: seedfill fill examples/holes.py --holes
     """
@@ -50,7 +51,13 @@ def fill(
         raise BadInput("Give either --at LINE:COL or --holes.")
     if not hole_marker:
         raise BadInput("--hole-marker must not be empty.")
-    options = FillOptions(n_candidates=candidates, max_tokens=max_tokens, seed=seed, model=model or None)
+    options = FillOptions(
+        n_candidates=candidates,
+        max_tokens=max_tokens,
+        seed=seed,
+        model=model or None,
+        language=language or None,
+    )
     source = read_source(file)
     if holes:
         _fill_holes(source, hole_marker, options, apply=apply, as_json=as_json)
