@@ -31,6 +31,7 @@ def start_logging(level: str = "info") -> Path | None:
 
 
 def set_level(level: str) -> None:
-    """Log from `level` up; the protocol library logs whole documents, so it has to be asked for."""
+    """Log from `level` up; libraries log whole documents and every request, so they have to be asked for."""
     logging.getLogger().setLevel(level.upper())
-    logging.getLogger("pygls").setLevel("DEBUG" if level == "debug" else "WARNING")
+    for library in ("pygls", "httpx", "httpcore"):
+        logging.getLogger(library).setLevel("DEBUG" if level == "debug" else "WARNING")

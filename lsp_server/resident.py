@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
 from lsp_server.settings import SamplerMode
-from sampler.messages import Event, InfillRequest, InfillResult, Loading
+from sampler.messages import InfillRequest, InfillResult
 
 logger = logging.getLogger(__name__)
 
@@ -19,8 +19,8 @@ Report: TypeAlias = Callable[[Phase, str], None]
 class Client(Protocol):
     """What is used of sampler.client.SamplerClient."""
 
-    async def infill(self, request: InfillRequest, *, on_event: Callable[[Event], None] | None = None) -> InfillResult:
-        """Fill the spans of `request`."""
+    async def infill(self, request: InfillRequest) -> InfillResult:
+        """Fill the spans of `request`; raises sampler.client.SamplerError."""
         ...
 
     async def close(self) -> None:
@@ -37,36 +37,38 @@ class ResidentSampler:
     def __init__(self, connect: Connect, report: Report) -> None:
         self._connect = connect
         self._report = report
-        self._mode: SamplerMode = "shared"
+        self.mode: SamplerMode = "shared"
         self._client: Client | None = None
 
     async def infill(self, request: InfillRequest) -> InfillResult:
-        """Fill the spans of `request`; raises sampler.client.SamplerError after it was reported."""
+        """Fill the spans of `request`; raises sampler.client.SamplerError after it was reported.
+
+        The client reports what befalls the service; this adds what befalls a single request.
+        """
         from sampler.client import SamplerError
 
         if self._client is None:
-            self._client = self._connect(self._mode, self._report)
+            self._client = self._connect(self.mode, self._report)
         try:
-            result = await self._client.infill(request, on_event=self._on_event)
+            result = await self._client.infill(request)
         except SamplerError as error:
             if error.kind != "cancelled":
                 self._report("error", str(error))
             raise
-        self._report("ready", f"{result.model} on {result.device}")
+        self._report("ready", "")
         return result
 
     async def use(self, mode: SamplerMode) -> None:
         """Change to a shared or a private service; the next request connects to it."""
-        if mode != self._mode:
-            self._mode = mode
-            await self.close()
+        self.mode = mode
+        await self.close()
 
     async def restart(self) -> None:
         """End the service, also where other windows use it; the next request starts a new one."""
         from sampler.client import stop_service
 
         await self.close()
-        if self._mode == "shared":
+        if self.mode == "shared":
             await asyncio.to_thread(stop_service)
 
     async def close(self) -> None:
@@ -74,7 +76,3 @@ class ResidentSampler:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
-
-    def _on_event(self, event: Event) -> None:
-        if isinstance(event, Loading):
-            self._report("loading", f"Loading {event.model}: {event.fraction:.0%}")

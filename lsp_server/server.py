@@ -17,7 +17,12 @@ from lsp_server.suggestions import Sleep
 
 logger = logging.getLogger(__name__)
 
-PHASES: dict[str, Phase] = {"starting": "loading", "loading": "loading", "ready": "ready", "failed": "error"}
+STATES: dict[str, tuple[Phase, str]] = {
+    "starting": ("loading", "Starting the sampler service"),
+    "loading": ("loading", "Loading {}"),
+    "ready": ("ready", ""),
+    "failed": ("error", "{}"),
+}
 """What a person is told of each phase of the sampler client."""
 
 
@@ -49,7 +54,9 @@ def connect_client(mode: SamplerMode, report: Report, *, command: Sequence[str] 
     from sampler.client import SERVICE_COMMAND, SamplerClient, State
 
     def on_state(state: State) -> None:
-        report(PHASES[state.phase], state.message)
+        phase, sentence = STATES[state.phase]
+        fraction = "" if state.fraction is None else f" ({state.fraction:.0%})"
+        report(phase, sentence.format(state.message) + fraction)
 
     return SamplerClient(mode=mode, on_state=on_state, command=command or SERVICE_COMMAND)
 
@@ -59,6 +66,7 @@ async def serve(server: Server, reader: asyncio.StreamReader) -> int:
     try:
         await _first_of(_read(server, reader), server.leave.wait(), _parent_death(server))
     finally:
+        await server.suggestions.cancel_all()
         await server.sampler.close()
     return 0 if server.protocol.is_shut_down else 1
 

@@ -87,7 +87,7 @@ class Suggestions:
         """Texts to insert, best first; empty when there is none or a newer query came in between."""
         self._supersede(query.snapshot.uri)
         if reason := silence(query):
-            logger.info("No suggestion: %s", reason)
+            logger.debug("No suggestion: %s", reason)
             return ()
         return self._typed_through(query) or await self._last_wins(query)
 
@@ -95,6 +95,13 @@ class Suggestions:
         """Drop what is known of a document, and the request that runs for it."""
         self._supersede(uri)
         self._remembered.pop(uri, None)
+
+    async def cancel_all(self) -> None:
+        """Cancel what runs for any document, and wait until the sampler has been told."""
+        running = list(self._running.values())
+        for uri in list(self._running):
+            self._supersede(uri)
+        await asyncio.gather(*running, return_exceptions=True)
 
     def _supersede(self, uri: str) -> None:
         if running := self._running.pop(uri, None):

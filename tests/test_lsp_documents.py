@@ -42,12 +42,9 @@ def naive_lines(text: str) -> list[str]:
 
 
 def naive_units(text: str, encoding: Encoding) -> int:
-    sizes = {
-        "utf-8": lambda char: len(char.encode("utf-8", "surrogatepass")),
-        "utf-16": lambda char: 2 if ord(char) > 0xFFFF else 1,
-        "utf-32": lambda char: 1,
-    }
-    return sum(sizes[encoding](char) for char in text)
+    if encoding == "utf-8":
+        return sum(len(char.encode("utf-8", "surrogatepass")) for char in text)
+    return sum(2 if encoding == "utf-16" and ord(char) > 0xFFFF else 1 for char in text)
 
 
 def naive_position(text: str, offset: int, encoding: Encoding) -> Position:

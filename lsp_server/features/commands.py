@@ -14,4 +14,5 @@ def register(server: Server) -> None:
 
 async def restart_service(ls: Server) -> None:
     """End the sampler service; the next suggestion starts a new one. What other windows wait for is lost."""
+    await ls.suggestions.cancel_all()
     await ls.sampler.restart()

@@ -53,4 +53,6 @@ async def apply(server: Server, configuration: Any) -> None:
             server.complaints.add(complaint)
             server.tell(complaint)
     set_level(server.settings.log.level)
-    await server.sampler.use(server.settings.sampler.mode)
+    if server.settings.sampler.mode != server.sampler.mode:
+        await server.suggestions.cancel_all()
+        await server.sampler.use(server.settings.sampler.mode)

@@ -1,0 +1,64 @@
+"""From a document and a cursor to a request."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import pytest
+
+from lsp_server.context import infill_request, path_in_workspace, place_at
+from lsp_server.documents import Snapshot
+from lsp_server.settings import settings_from
+from sampler.messages import InfillRequest
+
+
+def request_at(marked: str, options: object = None) -> InfillRequest:
+    before, _, after = marked.partition("║")
+    snapshot = Snapshot(uri="file:///w/a.py", language="python", version=1, text=before + after)
+    place = place_at(snapshot.text, len(before))
+    return infill_request(snapshot, place, settings_from(options)[0], client="me", path="a.py")
+
+
+def test_a_request_carries_what_stands_around_the_cursor() -> None:
+    request = request_at("a = 1\nb = ║\nc = 3\n", {"completion": {"maxTokens": 9, "deadlineMs": 0}})
+    assert request.pieces == ("a = 1\nb = ", "\nc = 3\n")
+    assert (request.document, request.language, request.path) == ("me file:///w/a.py", "python", "a.py")
+    assert (request.max_tokens, request.deadline_ms, request.one_line) == (9, None, False)
+
+
+@pytest.mark.parametrize(
+    ("marked", "one_line"),
+    [("f(║)", True), ("f(║  \nx", False), ("║", False), ("║\n)", False), ("a ║\r\nb", False)],
+)
+def test_text_after_the_cursor_asks_for_one_line(marked: str, one_line: bool) -> None:
+    assert request_at(marked).one_line is one_line
+
+
+def test_the_model_sees_unix_lines() -> None:
+    assert request_at("a\r\nb║\r\nc\r\n").pieces == ("a\nb", "\nc\n")
+
+
+def test_a_lone_surrogate_becomes_a_character_that_can_be_sent() -> None:
+    pieces = request_at("a\ud83d😀║\ude00b").pieces
+    assert pieces[0].encode() and pieces[1].encode()
+    assert "😀" in pieces[0]
+
+
+def test_a_typed_character_changes_only_the_end_of_what_is_seen() -> None:
+    body = "".join(f"value_{n} = {n}\n" for n in range(1000))
+    first, second = request_at(body + "x║\n"), request_at(body + "xy║\n")
+    assert second.pieces[0] == first.pieces[0] + "y"
+    assert second.pieces[1] == first.pieces[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "folders", "expected"),
+    [
+        ("/w/pkg/a.py", ["/w"], "pkg/a.py"),
+        ("/w/pkg/a.py", ["/w", "/w/pkg"], "a.py"),
+        ("/elsewhere/a.py", ["/w"], "a.py"),
+        ("untitled:Untitled-1", [], "untitled:Untitled-1"),
+    ],
+)
+def test_a_path_is_told_from_its_workspace_folder(path: str, folders: list[str], expected: str) -> None:
+    assert path_in_workspace(PurePosixPath(path), map(PurePosixPath, folders)) == expected

@@ -1,0 +1,205 @@
+"""Suggestions without a protocol or a process: a sampler that answers when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import PurePosixPath
+
+import pytest
+
+from lsp_server.documents import Snapshot
+from lsp_server.settings import settings_from
+from lsp_server.suggestions import Query, Suggestions
+from sampler.messages import Candidate, InfillRequest, InfillResult
+
+
+class HeldSampler:
+    """Answers in the order of the test's own calls."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[InfillRequest, asyncio.Future[InfillResult]]] = []
+        self._news = asyncio.Event()
+
+    async def infill(self, request: InfillRequest) -> InfillResult:
+        answer: asyncio.Future[InfillResult] = asyncio.get_running_loop().create_future()
+        self.asked.append((request, answer))
+        self._news.set()
+        return await answer
+
+    async def wait_for(self, n_requests: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.asked) < n_requests:
+                self._news.clear()
+                await self._news.wait()
+
+    def answer(self, number: int, *fills: str) -> None:
+        candidates = tuple(
+            Candidate(fills=(fill,), tokens=1, forwards=1, confidence=1.0, finish="end") for fill in fills
+        )
+        self.asked[number][1].set_result(
+            InfillResult(
+                candidates=candidates,
+                model="held",
+                device="cpu",
+                ms=1.0,
+                load_ms=0.0,
+                tokens_computed=1,
+                cache_miss="none",
+            )
+        )
+
+
+def query(marked: str, options: object = None, *, uri: str = "file:///a.py", invoked: bool = True) -> Query:
+    before, _, after = marked.partition("║")
+    snapshot = Snapshot(uri=uri, language="python", version=1, text=before + after)
+    settings, complaints = settings_from(options)
+    assert not complaints
+    path = PurePosixPath(uri.removeprefix("file://"))
+    return Query(snapshot=snapshot, offset=len(before), settings=settings, path=path, invoked=invoked)
+
+
+async def suggested(suggestions: Suggestions, sampler: HeldSampler, marked: str, *fills: str) -> tuple[str, ...]:
+    """Ask, and let the sampler answer with `fills`."""
+    n = len(sampler.asked)
+    asking = asyncio.create_task(suggestions.suggest(query(marked)))
+    await sampler.wait_for(n + 1)
+    sampler.answer(n, *fills)
+    return await asking
+
+
+@pytest.fixture
+async def sampler() -> HeldSampler:
+    return HeldSampler()
+
+
+@pytest.fixture
+async def suggestions(sampler: HeldSampler) -> Suggestions:
+    return Suggestions(sampler)
+
+
+async def test_candidates_come_postprocessed_and_each_once(suggestions: Suggestions, sampler: HeldSampler) -> None:
+    assert await suggested(suggestions, sampler, "f(║)", "x)", "x", "  ", "y\nz") == ("x", "y")
+
+
+async def test_the_newer_request_of_a_document_wins(suggestions: Suggestions, sampler: HeldSampler) -> None:
+    older = asyncio.create_task(suggestions.suggest(query("a = ║")))
+    await sampler.wait_for(1)
+    newer = asyncio.create_task(suggestions.suggest(query("a = b║")))
+    await sampler.wait_for(2)
+    assert await older == ()
+    assert sampler.asked[0][1].cancelled()
+    sampler.answer(1, " + c")
+    assert await newer == (" + c",)
+
+
+async def test_requests_of_two_documents_do_not_disturb_each_other(
+    suggestions: Suggestions, sampler: HeldSampler
+) -> None:
+    one = asyncio.create_task(suggestions.suggest(query("a = ║")))
+    await sampler.wait_for(1)
+    other = asyncio.create_task(suggestions.suggest(query("b = ║", uri="file:///b.py")))
+    await sampler.wait_for(2)
+    sampler.answer(0, "1")
+    sampler.answer(1, "2")
+    assert (await one, await other) == (("1",), ("2",))
+
+
+async def test_being_cancelled_reaches_the_sampler(suggestions: Suggestions, sampler: HeldSampler) -> None:
+    asking = asyncio.create_task(suggestions.suggest(query("a = ║")))
+    await sampler.wait_for(1)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert sampler.asked[0][1].cancelled()
+
+
+@pytest.mark.parametrize(
+    ("later", "rest"),
+    [
+        ("x = ║\ny\n", ("compute(1)",)),
+        ("x = comp║\ny\n", ("ute(1)",)),
+        ("x = compute(1║\ny\n", (")",)),
+    ],
+)
+async def test_typing_what_was_suggested_takes_the_rest_from_memory(
+    suggestions: Suggestions, sampler: HeldSampler, later: str, rest: tuple[str, ...]
+) -> None:
+    await suggested(suggestions, sampler, "x = ║\ny\n", "compute(1)")
+    assert await suggestions.suggest(query(later)) == rest
+    assert len(sampler.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        "x = con║\ny\n",  # something else was typed
+        "x = compute(1)║\ny\n",  # all of it was typed
+        "x =║\ny\n",  # the cursor stands before it
+        "z = comp║\ny\n",  # the text before it changed
+        "x = comp║\nz\n",  # the text after it changed
+        "x = comp║\ny\ny\n",
+    ],
+)
+async def test_anything_else_is_asked_for(suggestions: Suggestions, sampler: HeldSampler, later: str) -> None:
+    await suggested(suggestions, sampler, "x = ║\ny\n", "compute(1)")
+    assert await suggested(suggestions, sampler, later, "new") == ("new",)
+
+
+async def test_typing_narrows_several_candidates(suggestions: Suggestions, sampler: HeldSampler) -> None:
+    await suggested(suggestions, sampler, "x = ║", "alpha", "beta", "alarm")
+    assert await suggestions.suggest(query("x = al║")) == ("pha", "arm")
+
+
+async def test_a_typed_line_break_matches_in_a_file_with_carriage_returns(
+    suggestions: Suggestions, sampler: HeldSampler
+) -> None:
+    await suggested(suggestions, sampler, "if x:║\r\n", "\n    y()")
+    assert await suggestions.suggest(query("if x:\r\n    ║\r\n")) == ("y()",)
+
+
+async def test_a_forgotten_document_is_asked_for_again(suggestions: Suggestions, sampler: HeldSampler) -> None:
+    await suggested(suggestions, sampler, "x = ║", "1")
+    suggestions.forget("file:///a.py")
+    assert await suggested(suggestions, sampler, "x = ║", "2") == ("2",)
+
+
+async def test_an_automatic_request_waits_and_one_by_hand_does_not(sampler: HeldSampler) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(0)
+
+    suggestions = Suggestions(sampler, sleep=sleep)
+    for number, invoked in enumerate((True, False)):
+        options = {"completion": {"debounceMs": 40}}
+        asking = asyncio.create_task(suggestions.suggest(query(f"{number}║", options, invoked=invoked)))
+        await sampler.wait_for(number + 1)
+        sampler.answer(number, "x")
+        assert await asking == ("x",)
+    assert slept == [0.04]
+
+
+@pytest.mark.parametrize(
+    ("options", "uri", "invoked", "answered"),
+    [
+        ({}, "file:///a.py", False, True),
+        ({"languages": ["c"]}, "file:///a.py", False, False),
+        ({"languages": ["c"]}, "file:///a.py", True, True),
+        ({"languages": ["*"]}, "file:///a.py", False, True),
+        ({"enabled": False}, "file:///a.py", False, False),
+        ({"enabled": False}, "file:///a.py", True, True),
+        ({}, "file:///.env", True, False),
+    ],
+)
+async def test_who_is_answered(
+    sampler: HeldSampler, options: dict[str, object], uri: str, invoked: bool, answered: bool
+) -> None:
+    suggestions = Suggestions(sampler)
+    completion = {"completion": {"debounceMs": 0, **options}}
+    asking = asyncio.create_task(suggestions.suggest(query("║", completion, uri=uri, invoked=invoked)))
+    if answered:
+        await sampler.wait_for(1)
+        sampler.answer(0, "x")
+    assert await asking == (("x",) if answered else ())
+    assert len(sampler.asked) == answered
