@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from sampler.messages import Event, Failure, InfillRequest, InfillResult, Policy
 from sampler.windows import prefix_window, suffix_window
-from seedfill.errors import CommandError
+from seedfill.errors import BadInput, CommandError
 from seedfill.evaluation.execution import DEFAULT_LIMITS, Limits, run_programs
 from seedfill.evaluation.metrics import edit_similarity, mean, parses, percentile, rate, ratio
 from seedfill.evaluation.tasks import InfillTask
@@ -63,9 +63,9 @@ def answer_tasks(
 ) -> list[Answer]:
     """The answers in the tasks' order, `options.n_parallel` requests in the engine at any time.
 
-    Raises CommandError when not one task could be answered.
+    Raises BadInput or CommandError when not one task could be answered.
     """
-    answers: dict[int, Answer] = {}
+    events: dict[int, InfillResult | Failure] = {}
     finished: SimpleQueue[tuple[int, InfillResult | Failure]] = SimpleQueue()
 
     def submit(index: int) -> None:
@@ -78,16 +78,17 @@ def answer_tasks(
     waiting = iter(range(len(tasks)))
     for _, index in zip(range(options.n_parallel), waiting, strict=False):
         submit(index)
-    while len(answers) < len(tasks):
+    while len(events) < len(tasks):
         index, event = finished.get()
-        answers[index] = _answer(tasks[index], event)
+        events[index] = event
         on_answer()
         following = next(waiting, None)
         if following is not None:
             submit(following)
-    if all(answer.error for answer in answers.values()):
-        raise CommandError(str(answers[0].error))
-    return [answers[index] for index in range(len(tasks))]
+    first = events[0]
+    if isinstance(first, Failure) and all(isinstance(event, Failure) for event in events.values()):
+        raise (BadInput if first.kind == "bad_input" else CommandError)(first.message)
+    return [_answer(task, events[index]) for index, task in enumerate(tasks)]
 
 
 def judge(tasks: Sequence[InfillTask], answers: Sequence[Answer], limits: Limits = DEFAULT_LIMITS) -> list[Verdict]:
