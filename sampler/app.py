@@ -20,7 +20,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -55,16 +55,18 @@ class Ticket(Protocol):
 
 
 class EngineState(Protocol):
-    """What an engine says of itself; `models` are dataclasses with the fields of `ModelHealth`."""
+    """What an engine says of itself; `models` are dataclasses with `ModelHealth`'s fields."""
 
     @property
     def device(self) -> str: ...  # noqa: D102
     @property
-    def models(self) -> Sequence[ModelHealth]: ...  # noqa: D102
+    def models(self) -> Sequence[Any]: ...  # noqa: D102
     @property
     def queue_length(self) -> int: ...  # noqa: D102
     @property
     def counters(self) -> Mapping[str, float]: ...  # noqa: D102
+    @property
+    def notices(self) -> Sequence[str]: ...  # noqa: D102
 
 
 class Engine(Protocol):
@@ -148,7 +150,8 @@ class App:
                     status=self._status(),
                     uptime_s=self._uptime_s(),
                     device=state.device if state else "",
-                    models=tuple(state.models) if state else (),
+                    models=tuple(ModelHealth(**dataclasses.asdict(model)) for model in state.models) if state else (),
+                    notices=tuple(state.notices) if state else (),
                 )
             )
         )

@@ -13,18 +13,16 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
 import httpx
 
 from sampler.handshake import Health, Identity, current_identity, health_from_json
+from sampler.launch import ALREADY_RUNNING, SERVICE_COMMAND, end_private, launch, why_failed
 from sampler.messages import (
     MAX_REQUEST_BYTES,
     BadMessage,
@@ -40,21 +38,19 @@ from sampler.messages import (
 from sampler.paths import (
     PathError,
     Place,
-    default_model_folder,
     log_file,
-    make_private,
     new_private_place,
     shared_place,
 )
 
-SERVICE_COMMAND = (sys.executable, "-m", "sampler.service")
+__all__ = ["SERVICE_COMMAND", "SamplerClient", "SamplerError", "State", "infill_sync", "stop_service"]
+
 START_TIMEOUT_S = 60.0
 SILENCE_TIMEOUT_S = 300.0
 """A request that hears nothing for so long is given up: the service hangs."""
 STOP_TIMEOUT_S = 20.0
+DRAIN_TIMEOUT_S = 5.0
 POLL_S = 0.05
-ALREADY_RUNNING = 3
-"""Exit code of a service that found another one at its place."""
 
 Mode: TypeAlias = Literal["shared", "private"]
 
@@ -77,7 +73,7 @@ class State:
 
 
 class SamplerClient:
-    """One service, found or started at the first request. For one event loop; close it there.
+    """One service, found or started at the first request. For one event loop; once closed it stays closed.
 
     `mode` "private" starts a child of this process that nobody else uses and that ends with it.
     `service_options` go to a service that this client has to start, `command` runs another one.
@@ -101,6 +97,7 @@ class SamplerClient:
         self._starting: subprocess.Popen[bytes] | None = None
         self._connecting = asyncio.Lock()
         self._connected = False
+        self._closed = False
 
     async def infill(self, request: InfillRequest, *, on_event: Callable[[Event], None] | None = None) -> InfillResult:
         """The result; raises SamplerError. Cancelling the task cancels the request in the service.
@@ -127,15 +124,13 @@ class SamplerClient:
 
     async def close(self) -> None:
         """Close the connection; a private service ends with it, a shared one stays."""
-        self._connected = False
+        self._closed, self._connected = True, False
         if self._http is not None:
             await self._http.aclose()
-            self._http = None
         if self._mode == "private" and self._place is not None:
             if self._process is not None:
-                await asyncio.to_thread(_end_child, self._process)
+                await asyncio.to_thread(end_private, self._process, STOP_TIMEOUT_S)
             shutil.rmtree(self._place.socket.parent, ignore_errors=True)
-            self._place = self._process = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -185,11 +180,16 @@ class SamplerClient:
                 self._connected = True
             return self._client()
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SamplerError("The sampler client was closed.", "cancelled")
+
     async def _reach(self, wanted: Identity) -> None:
         """Wait until a service with the wanted identity answers; start one, replace another."""
         drained: int | None = None
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
+            self._check_open()
             health = await self._ask_health()
             if health is None or health.status == "leaving" or health.pid == drained:
                 self._start()
@@ -198,7 +198,7 @@ class SamplerClient:
                 self._tell(State("ready") if health.status == "ready" else State("loading", "the sampler"))
                 return
             elif drained is None:
-                await self._drain(health.pid)
+                await _drain(self._client(), health.pid)
                 drained = health.pid
             else:
                 raise self._failed(_differs(health.identity, wanted))
@@ -214,20 +214,11 @@ class SamplerClient:
         except (httpx.TransportError, BadMessage, ValueError):
             return None
 
-    async def _drain(self, pid: int) -> None:
-        with contextlib.suppress(httpx.TransportError):
-            await self._client().post("/drain", json={"pid": pid}, timeout=5.0)
-
     def _client(self) -> httpx.AsyncClient:
         if self._place is None:
             self._place = new_private_place() if self._mode == "private" else shared_place()
         if self._http is None:
-            self._http = httpx.AsyncClient(
-                transport=httpx.AsyncHTTPTransport(uds=str(self._place.socket), verify=False),
-                base_url="http://sampler",
-                timeout=httpx.Timeout(10.0, read=SILENCE_TIMEOUT_S, pool=None),
-                trust_env=False,
-            )
+            self._http = _http(self._place)
         return self._http
 
     def _start(self) -> None:
@@ -239,9 +230,9 @@ class SamplerClient:
                 return
             failed, self._starting = self._starting, None
             if code not in (0, ALREADY_RUNNING):
-                raise self._failed(_why_failed(self._place, failed.pid, code))
+                raise self._failed(why_failed(self._place, failed.pid, code))
         self._tell(State("starting"))
-        self._starting = self._process = _spawn(self._command, self._place, private=self._mode == "private")
+        self._starting = self._process = launch(self._command, self._place, private=self._mode == "private")
 
     def _failed(self, sentence: str) -> SamplerError:
         self._tell(State("failed", sentence))
@@ -276,10 +267,7 @@ def stop_service() -> bool:
         return False
     try:
         pid = int(place.pid.read_text(encoding="ascii"))
-        with contextlib.suppress(httpx.TransportError):
-            transport = httpx.HTTPTransport(uds=str(place.socket), verify=False)
-            with httpx.Client(transport=transport, trust_env=False, timeout=5.0) as http:
-                http.post("http://sampler/drain", json={"pid": pid})
+        asyncio.run(_drain_once(place, pid))
         if not wait_until_left(place, STOP_TIMEOUT_S):
             os.kill(pid, signal.SIGKILL)
     except (OSError, ValueError) as error:
@@ -293,42 +281,24 @@ class _GoneError(Exception):
     """The service left before it had an answer."""
 
 
-def _spawn(command: Sequence[str], place: Place, *, private: bool) -> subprocess.Popen[bytes]:
-    """Start a service that shares no stream, no terminal and no working folder with this process."""
-    make_private(place.socket.parent)
-    environment = dict(os.environ)
-    if environment.get("SEEDFILL_MODEL"):
-        environment["SEEDFILL_MODEL"] = str(default_model_folder())  # absolute: the working folder changes
-    process = subprocess.Popen(
-        [*command, "--socket", str(place.socket), *(["--private"] if private else [])],
-        stdin=subprocess.PIPE if private else subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=Path(__file__).parent.parent,  # -m imports from here: never from a project that is being edited
-        env=environment,
-        start_new_session=True,
+def _http(place: Place) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=httpx.AsyncHTTPTransport(uds=str(place.socket), verify=False),
+        base_url="http://sampler",
+        timeout=httpx.Timeout(10.0, read=SILENCE_TIMEOUT_S, pool=None),
+        trust_env=False,
     )
-    threading.Thread(target=process.wait, daemon=True).start()  # leaves no zombie behind
-    return process
 
 
-def _end_child(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        process.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+async def _drain(http: httpx.AsyncClient, pid: int) -> None:
+    """Ask the service to leave, if it still is the process `pid`."""
+    with contextlib.suppress(httpx.TransportError):
+        await http.post("/drain", json={"pid": pid}, timeout=DRAIN_TIMEOUT_S)
 
 
-def _why_failed(place: Place, pid: int, code: int) -> str:
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        note = json.loads(place.failure.read_text(encoding="utf-8"))
-        if note["pid"] == pid:
-            return str(note["failure"])
-    how = f"exit code {code}" if code > 0 else f"signal {-code}"
-    return f"The sampler service ended at once ({how}): run `seedfill serve` to see why."
+async def _drain_once(place: Place, pid: int) -> None:
+    async with _http(place) as http:
+        await _drain(http, pid)
 
 
 def _differs(theirs: Identity, wanted: Identity) -> str:

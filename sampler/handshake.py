@@ -41,7 +41,10 @@ class ModelHealth:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
-    """What GET /health answers. `device` is empty while the engine is being built (`status` "loading")."""
+    """What GET /health answers. `device` is empty while the engine is being built (`status` "loading").
+
+    `notices` are sentences for a person, such as a move to the CPU.
+    """
 
     identity: Identity
     pid: int
@@ -49,6 +52,7 @@ class Health:
     uptime_s: float
     device: str = ""
     models: tuple[ModelHealth, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 def current_identity() -> Identity:
@@ -104,6 +108,7 @@ def _health(body: Any) -> Health:
         uptime_s=float(body.get("uptime_s", 0.0)),
         device=str(body.get("device", "")),
         models=tuple(_model(model) for model in body.get("models", ())),
+        notices=tuple(str(notice) for notice in body.get("notices", ())),
     )
 
 

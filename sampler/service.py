@@ -22,13 +22,13 @@ import uvicorn
 
 from sampler.app import App, Engine, IdleTimes
 from sampler.handshake import Identity, current_identity
+from sampler.launch import ALREADY_RUNNING
 from sampler.lifetime import AlreadyRunning, StartError, note_failure, only_service
 from sampler.paths import PathError, Place, default_model_folder, log_file, shared_place
 
 GRACE_S = 10
 """What runs when the service is told to leave may take this long to finish."""
 EXIT_FAILED = 1
-EXIT_ALREADY_RUNNING = 3
 
 _log = logging.getLogger("sampler")
 
@@ -91,7 +91,7 @@ def run(options: Options, make_engine: EngineFactory = default_engine, identity:
             raise StartError(app.failure)
         return 0
     except AlreadyRunning:
-        return _complain(f"A sampler already serves {options.place.socket}.", EXIT_ALREADY_RUNNING)
+        return _complain(f"A sampler already serves {options.place.socket}.", ALREADY_RUNNING)
     except (StartError, OSError) as error:
         note_failure(options.place, str(error))
         return _complain(str(error), EXIT_FAILED)

@@ -37,6 +37,7 @@ class EngineState:
     models: tuple[ModelHealth, ...]
     queue_length: int
     counters: dict[str, int]
+    notices: tuple[str, ...] = ("This is a script.",)
 
 
 class ScriptedEngine:
@@ -44,6 +45,8 @@ class ScriptedEngine:
 
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter(submitted=0, cancelled=0, released=0)
+        self.counters["threads_wait_passively"] = int(os.environ.get("OMP_WAIT_POLICY") == "PASSIVE")
+        self.counters["torch_is_loaded"] = int("torch" in sys.modules)
         self.loaded = False
 
     def submit(self, request: InfillRequest, on_event: Callable[[Event], None]) -> Ticket:
