@@ -1,4 +1,4 @@
-"""Learning the tokenizer: a byte-level BPE whose tokens never cross a line start, an identifier or a run of punctuation.
+"""Learning the tokenizer: a byte-level BPE whose tokens never cross a line start or the edge of a word.
 
 A newline together with the indentation behind it is one unit, so tokens that begin with a newline mark the line
 starts and cutting a row at lines is a look at one token. Digits stand alone.
@@ -44,8 +44,3 @@ def learn(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     )
     bpe.train_from_iterator(texts, trainer)
     return Tokenizer(bpe)
-
-
-def save(tokenizer: Tokenizer, path: str) -> None:
-    """Write tokenizer.json."""
-    tokenizer._bpe.save(path)

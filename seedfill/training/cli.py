@@ -10,10 +10,12 @@ from typing import Annotated, Any
 import typer
 from platformdirs import user_cache_path, user_state_path
 
-app = typer.Typer(no_args_is_help=True, help="Build the corpus, learn the tokenizer, train. Example: seedfill train recipes")
+app = typer.Typer(
+    no_args_is_help=True, help="Build the corpus, learn the tokenizer, train.", epilog="Example: seedfill train recipes"
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
-CorpusFolder = Annotated[Path | None, typer.Option("--corpus", help="The corpus folder (default: in the cache folder).")]
+CorpusFolder = Annotated[Path | None, typer.Option("--corpus", help="The corpus folder (default: in the cache).")]
 
 
 def default_corpus() -> Path:
@@ -30,11 +32,8 @@ def state_folder(recipe: str) -> Path:
 def recipes(as_json: Json = False) -> None:
     """List the recipes and what each is for."""
     from seedfill.training.recipes import RECIPES
-    from seedfill.training.smoke import SMOKES
 
-    found = {name: recipe.purpose for name, recipe in RECIPES.items()} | {
-        name: smoke.purpose for name, smoke in SMOKES.items()
-    }
+    found = {name: recipe.purpose for name, recipe in RECIPES.items()}
     if as_json:
         print(json.dumps({"recipes": [{"name": name, "purpose": text} for name, text in found.items()]}))
     else:
@@ -68,7 +67,9 @@ def corpus(
 
 @app.command(epilog="Example: seedfill train tokenizer --out tokenizer.json")
 def tokenizer(
-    out: Annotated[Path, typer.Option(help="The tokenizer.json to write.")], corpus: CorpusFolder = None, as_json: Json = False
+    out: Annotated[Path, typer.Option(help="The tokenizer.json to write.")],
+    corpus: CorpusFolder = None,
+    as_json: Json = False,
 ) -> None:
     """Learn the byte-level BPE from the corpus. The shipped one is frozen: another one needs another model."""
     from seedfill.training import bpe
@@ -81,9 +82,10 @@ def tokenizer(
     except reading.CorpusError as error:
         _fail(str(error), 2)
     learned = bpe.learn((document.text for document in documents), VOCAB_SIZE)
-    bpe.save(learned, str(out))
+    learned.save(out)
     sample = "".join(document.text for document in reading.read(folder, "heldout")[:200])
-    _report({"vocab_size": learned.vocab_size, "characters_per_token": len(sample) / len(learned.encode(sample))}, as_json)
+    rate = len(sample) / len(learned.encode(sample))
+    _report({"vocab_size": learned.vocab_size, "characters_per_token": rate}, as_json)
 
 
 @app.command(epilog="Example: seedfill train run trunk --resume")
@@ -94,20 +96,15 @@ def run(
         Path | None, typer.Option(help="A folder of exported weights to start from; the optimiser is warmed up again.")
     ] = None,
     corpus: CorpusFolder = None,
-    folder: Annotated[Path | None, typer.Option(help="Where states and the log go (default: the state folder).")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where states and the log go.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="The recipe's number of steps, changed.")] = None,
     stop_after: Annotated[int | None, typer.Option(min=1, help="Stop after so many steps from here.")] = None,
-    export: Annotated[Path | None, typer.Option(help="Write the weights in Hugging Face layout here at the end.")] = None,
+    export: Annotated[Path | None, typer.Option(help="Write the weights into this folder at the end.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     compiled: Annotated[bool, typer.Option("--compile/--no-compile", help="Compile the network.")] = True,
     as_json: Json = False,
 ) -> None:
     """Train a recipe. Killed at any moment and resumed, it goes on as if nothing had happened."""
-    from seedfill.training import smoke
-
-    if name in smoke.SMOKES:
-        _report(smoke.run(name, state_folder(name)), as_json)
-        return
     from seedfill.training import runs
 
     try:

@@ -34,9 +34,7 @@ def next_token(model: Backbone, rows: Rows, device: torch.device) -> LossParts:
     )
 
 
-def masked(
-    model: Backbone, rows: Rows, live: LiveRows, device: torch.device, next_token_factor: float
-) -> LossParts:
+def masked(model: Backbone, rows: Rows, live: LiveRows, device: torch.device, next_token_factor: float) -> LossParts:
     """Weighted cross-entropy of masked live tokens, read at the position itself, and the clean stream's beside it.
 
     The masked part is divided by the live tokens that could have been masked, so it estimates the ELBO per token.

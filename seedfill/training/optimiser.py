@@ -18,12 +18,13 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 def orthogonalise(matrix: Tensor, n_steps: int = 5) -> Tensor:
     """An approximation of U Vᵀ for matrix = U S Vᵀ, shape (m, n)."""
     a, b, c = _COEFFICIENTS
-    x = matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
+    x: Tensor = matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
     x = x / (x.norm() + 1e-7)
     for _ in range(n_steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if matrix.shape[0] > matrix.shape[1] else x
+    result: Tensor = x.mT if matrix.shape[0] > matrix.shape[1] else x
+    return result
 
 
 class Muon(torch.optim.Optimizer):

@@ -34,6 +34,13 @@ class Recipe:
     decay_share: float = 0.0
     """The last share of the steps in which the rates fall linearly to zero."""
     seed: int = 0
+    corpus: Literal["packages", "stdlib"] = "packages"
+    """What is read: the built corpus, or the running Python's standard library, which everybody has."""
+
+    @property
+    def figure(self) -> str:
+        """The figure of `Trainer.evaluate` that the recipe is to lower."""
+        return "masked_plain" if self.objective == "masked" else "next_token"
 
     def rate_factor(self, step: int, resumed_at: int = -(10**9)) -> float:
         """What the rates are multiplied by at `step`; after weights without moments were loaded, warm up again."""
@@ -87,7 +94,25 @@ def branch() -> Recipe:
     )
 
 
-RECIPES = {recipe.name: recipe for recipe in (trunk(), branch())}
+def mask_smoke() -> Recipe:
+    """Stage one in a minute: a tiny network learns to fill masks in the standard library."""
+    return Recipe(
+        name="mask-smoke",
+        purpose="stage one in under a minute on the standard library: held-out masked loss before and after",
+        network=replace(DEFAULT_NETWORK, hidden_size=64, intermediate_size=192, n_layers=2, n_heads=1, n_kv_heads=1),
+        objective="masked",
+        n_steps=80,
+        n_rows=4,
+        length=256,
+        n_live=128,
+        next_token_factor=0.3,
+        warmup_steps=5,
+        decay_share=0.3,
+        corpus="stdlib",
+    )
+
+
+RECIPES = {recipe.name: recipe for recipe in (trunk(), branch(), mask_smoke())}
 
 
 def shortened(recipe: Recipe, n_steps: int) -> Recipe:

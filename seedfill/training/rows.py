@@ -90,6 +90,8 @@ def _fill(source: SampleSource, rng: random.Random, length: int, blocks: random.
     stream = Stream()
     while len(stream.tokens) < length:
         sample = source.draw(rng)
+        if len(sample) > length - len(stream.tokens):  # its spans would be cut off: plain text fills the rest
+            sample = source.draw_plain(rng)
         block_size = blocks.choice((1, 2, 4, 8, 8, 16, 16, 24, 32, 32)) if blocks else 1 << 20
         append(stream, sample, block_size, source.tokenizer)
     return stream

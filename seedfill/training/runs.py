@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from sampler import checkpoint, devices
 from sampler.tokenizer import Tokenizer
 from seedfill.training import corpus, state
 from seedfill.training.recipes import RECIPES, Recipe, shortened
-from seedfill.training.trainer import Data, Log, Options, Trainer
+from seedfill.training.trainer import FACTS, MAX_POSITIONS, Data, Log, Options, Trainer
 
 
 class BadRun(Exception):
@@ -47,23 +45,28 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
     recipe = find_recipe(name)
     if request.n_steps is not None:
         recipe = shortened(recipe, request.n_steps)
-    device = devices.pick(request.device)
+    try:
+        device = devices.pick_device(request.device)
+    except devices.NoDevice as error:
+        raise BadRun(str(error)) from None
     trainer = Trainer(
         recipe,
-        _read_data(request.corpus),
+        _read_data(recipe, request.corpus),
         Options(
             folder=request.folder,
             device=device,
-            dtype=devices.fast_dtype(device),
+            dtype=devices.pick_dtype(device),
             stop_after_steps=request.stop_after,
-            compile=request.compile,
+            compile=request.compile and recipe.corpus == "packages",
         ),
     )
     _continue(trainer, request)
-    last: dict[str, Any] = {}
+    figures: dict[str, Any] = {"recipe": name}
+    if recipe.corpus == "stdlib":
+        figures["before"] = trainer.evaluate()[recipe.figure]
 
     def remember(entry: dict[str, Any]) -> None:
-        last.update(entry)
+        figures.update(entry)
         log(entry)
 
     try:
@@ -72,13 +75,16 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
         raise BadRun(str(error)) from None
     if request.export is not None:
         export(trainer, request.export)
-    return last
+    if recipe.corpus == "stdlib":
+        figures["after"] = trainer.evaluate()[recipe.figure]
+    return figures
 
 
 def export_newest(name: str, folder: Path, out: Path) -> dict[str, Any]:
     """Write the newest state of recipe `name` as a checkpoint folder."""
     recipe = find_recipe(name)
-    data = Data(train=[corpus.Document("", "", "python", "pass\n")], heldout=[], tokenizer=Tokenizer.load(shipped_tokenizer()))
+    nothing = [corpus.Document("", "", "python", "pass\n")]
+    data = Data(train=nothing, heldout=[], tokenizer=Tokenizer.load(shipped_tokenizer()))
     trainer = Trainer(recipe, data, Options(folder=folder))
     if not trainer.resume():
         raise BadRun(f"There is no state in {folder}; `seedfill train run {name}` makes one.")
@@ -92,9 +98,25 @@ def export(trainer: Trainer, out: Path) -> None:
         out,
         trainer.weights_model,
         trainer.tokenizer,
+        max_positions=MAX_POSITIONS,
         dtype=torch.bfloat16,
-        notes={"recipe": trainer.recipe.name, "step": trainer.step, "tokens_seen": trainer.tokens_seen},
+        seedfill={
+            "name": f"seedfill-{trainer.recipe.name}",
+            **FACTS,
+            "recipe": trainer.recipe.name,
+            "step": trainer.step,
+            "tokens_seen": trainer.tokens_seen,
+        },
     )
+
+
+def read_exported(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Weights of a checkpoint folder by name, and what its config.json says under "seedfill"."""
+    try:
+        weights: dict[str, torch.Tensor] = dict(checkpoint.load_backbone(folder).named_parameters())
+        return weights, checkpoint.read_config(folder).get("seedfill", {})
+    except checkpoint.ModelError as error:
+        raise BadRun(str(error)) from None
 
 
 def find_recipe(name: str) -> Recipe:
@@ -104,7 +126,14 @@ def find_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def _read_data(folder: Path) -> Data:
+def _read_data(recipe: Recipe, folder: Path) -> Data:
+    if recipe.corpus == "stdlib":
+        documents = [d for d in corpus.stdlib_documents() if len(d.text) > 500 and not corpus.looks_generated(d.text)]
+        return Data(
+            train=[d for i, d in enumerate(documents) if i % 10],
+            heldout=documents[::10],
+            tokenizer=Tokenizer.load(shipped_tokenizer()),
+        )
     try:
         return Data(
             train=corpus.read(folder, "train"),
@@ -124,9 +153,6 @@ def _continue(trainer: Trainer, request: Request) -> None:
         raise BadRun(str(error)) from None
     if request.resume_from is None:
         return
-    try:
-        weights, notes = checkpoint.read_weights(request.resume_from)
-    except checkpoint.ModelError as error:
-        raise BadRun(str(error)) from None
+    weights, notes = read_exported(request.resume_from)
     same = notes.get("recipe") == trainer.recipe.name
     trainer.start_from(weights, step=int(notes.get("step", 0)) if same else 0)

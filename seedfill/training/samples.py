@@ -66,13 +66,17 @@ class SampleSource:
         kind = rng.choices(kinds, weights=[mix.plain, mix.infill, mix.holes, mix.repair])[0]
         return kind(document, rng)
 
+    def draw_plain(self, rng: random.Random) -> Sample:
+        """One plain sample, which may be cut anywhere."""
+        return self.plain(self._document(rng), rng)
+
     def plain(self, document: Document, rng: random.Random) -> Sample:
         """A file, or its rest from the start of a line on."""
         text = document.text
         start = 0 if rng.random() < 0.4 else _line_start(text, rng.randrange(len(text)))
-        body = text[start : start + 4_000]
-        tokens = [*self._head(document, rng), self.tokenizer.id("<prefix>"), *self.tokenizer.encode(body)]
-        if start + 4_000 >= len(text):
+        end = start + rng.randrange(400, 3_000)
+        tokens = [*self._head(document, rng), self.tokenizer.id("<prefix>"), *self.tokenizer.encode(text[start:end])]
+        if end >= len(text):
             tokens.append(self.tokenizer.id("<doc_end>"))
         return Sample(tokens)
 

@@ -6,7 +6,6 @@ no state: rows are drawn from (seed, step, row).
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def save(folder: Path, step: int, weights: dict[str, nn.Parameter], optimisers: 
     partial = path.with_suffix(".partial")
     try:
         save_file({key: value.contiguous().cpu() for key, value in tensors.items()}, partial, {"step": str(step)})
-        os.replace(partial, path)
+        partial.replace(path)
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)
         raise StateError(f"The state of step {step} could not be written to {folder}: {error}") from None
@@ -59,7 +58,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _moments(weights: dict[str, nn.Parameter], optimisers: Optimisers) -> dict[str, Tensor]:
-    names = {weight: name for name, weight in weights.items()}
+    names: dict[Tensor, str] = {weight: name for name, weight in weights.items()}
     found: dict[str, Tensor] = {}
     for optimiser in optimisers:
         for parameter, moments in optimiser.state.items():

@@ -9,23 +9,33 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
 from sampler.backbone import Backbone
+from sampler.checkpoint import LoadedModel, loaded
+from sampler.families import seedfill
+from sampler.messages import Policy
 from sampler.tokenizer import Tokenizer
 from seedfill.training import objectives, rows, state
 from seedfill.training.corpus import Document
 from seedfill.training.optimiser import make_optimisers
+from seedfill.training.probe import probe
 from seedfill.training.recipes import Recipe
 from seedfill.training.samples import SampleSource
+
+MAX_POSITIONS = 1152
+"""What an exported model may read at once: a training row, and the holes that stand behind it."""
+
+FACTS: dict[str, Any] = {"layout_version": seedfill.LAYOUT_VERSION, "languages": ["python"], "block_size": 8}
+"""What config.json says of the models we train, under "seedfill"."""
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -50,6 +60,8 @@ class Options:
     save_seconds: float = 300.0
     log_steps: int = 10
     evaluate_steps: int = 200
+    probe_tasks: int = 24
+    """Held-out lines filled at every evaluation; 0: none."""
     stop_after_steps: int | None = None
     compile: bool = False
 
@@ -63,14 +75,14 @@ class Trainer:
         self.tokenizer = data.tokenizer
         self.source = SampleSource(data.train, data.tokenizer, recipe.mix)
         self.heldout = SampleSource(data.heldout, data.tokenizer, recipe.mix) if data.heldout else None
+        self.probed = data.heldout
         torch.manual_seed(recipe.seed)
         self.weights_model = initialised(Backbone(recipe.network)).to(options.device)
         self.weights = dict(self.weights_model.named_parameters())
-        self.optimisers = make_optimisers(
-            self.weights_model, matrix_lr=recipe.matrix_lr, other_lr=recipe.other_lr
-        )
+        self.optimisers = make_optimisers(self.weights_model, matrix_lr=recipe.matrix_lr, other_lr=recipe.other_lr)
         self.base_rates = [group["lr"] for optimiser in self.optimisers for group in optimiser.param_groups]
         self.model = self._compute_model()
+        self.network = cast(Backbone, torch.compile(self.model)) if options.compile else self.model
         self.step = 0
         self.tokens_seen = 0
         self.rewarm_from = -(10**9)
@@ -84,7 +96,7 @@ class Trainer:
         self._publish()
         return step is not None
 
-    def start_from(self, weights: dict[str, torch.Tensor], step: int = 0) -> None:
+    def start_from(self, weights: Mapping[str, torch.Tensor], step: int = 0) -> None:
         """Take exported weights; the optimiser starts with no moments and warms up again."""
         for name, parameter in self.weights.items():
             parameter.data.copy_(weights[name])
@@ -110,7 +122,8 @@ class Trainer:
                 self._log(log, figures | {"tokens_per_s": round(rate, 1)})
                 logged_at, logged_step = now, self.step
             if self.step % self.options.evaluate_steps == 0 or self.step == last:
-                self._log(log, {f"heldout_{key}": value for key, value in self.evaluate().items()})
+                figures = self.evaluate() | self.probe()
+                self._log(log, {f"heldout_{key}": value for key, value in figures.items()})
             if now - saved_at > self.options.save_seconds or self.step == last:
                 self._save(log)
                 saved_at = time.monotonic()
@@ -129,6 +142,14 @@ class Trainer:
                     counts[key] = counts.get(key, 0.0) + parts.counts[key]
         return {key: sums[key] / max(counts[key], 1.0) for key in sums}
 
+    def probe(self) -> dict[str, float]:
+        """Exact match and tokens per forward on a few held-out lines, read as the objective teaches."""
+        if self.rank or not self.probed or self.options.probe_tasks == 0:
+            return {}
+        model = as_model(self.weights_model, self.tokenizer)
+        policy: Policy = "sequential" if self.recipe.objective == "next_token" else "threshold"
+        return probe(model, self.probed, policy, self.options.probe_tasks)
+
     def _compute_model(self) -> Backbone:
         """The network that computes: the weights themselves, or a copy of them in a faster dtype."""
         if self.options.dtype == torch.float32:
@@ -136,8 +157,6 @@ class Trainer:
         else:
             model = Backbone(self.recipe.network).to(self.options.device, self.options.dtype)
             model.load_state_dict(self.weights_model.state_dict())
-        if self.options.compile:
-            model.forward = torch.compile(model.forward)  # type: ignore[method-assign]
         return model
 
     def _batches(self, last: int) -> Iterator[Any]:
@@ -163,8 +182,9 @@ class Trainer:
 
     def _parts(self, batch: Any) -> objectives.LossParts:
         if self.recipe.objective == "next_token":
-            return objectives.next_token(self.model, batch, self.options.device)
-        return objectives.masked(self.model, *batch, self.options.device, self.recipe.next_token_factor)
+            return objectives.next_token(self.network, batch, self.options.device)
+        clean, live = batch
+        return objectives.masked(self.network, clean, live, self.options.device, self.recipe.next_token_factor)
 
     def _train_step(self, batch: Any) -> dict[str, float]:
         """One update; returns the step's mean losses over all processes."""
@@ -179,7 +199,8 @@ class Trainer:
             raise state.StateError(f"The gradient of step {self.step} is not a number; nothing was changed or saved.")
         self._update()
         sums = self._summed([float(value.detach()) for value in parts.sums.values()])
-        return {key: total / max(counts[key], 1.0) for key, total in zip(parts.sums, sums, strict=True)} | {"norm": norm}
+        means = {key: total / max(counts[key], 1.0) for key, total in zip(parts.sums, sums, strict=True)}
+        return means | {"norm": norm}
 
     def _collect_gradients(self) -> None:
         """Gradients of the computing copy become float32 gradients of the weights, summed over processes."""
@@ -228,6 +249,13 @@ class Trainer:
                 state.save(self.options.folder, self.step, self.weights, self.optimisers)
             except state.StateError as error:
                 self._log(log, {"warning": str(error)})
+
+
+def as_model(backbone: Backbone, tokenizer: Tokenizer) -> LoadedModel:
+    """Weights in training as a model that the sampler runs."""
+    config = {"architectures": seedfill.ARCHITECTURES, "vocab_size": backbone.config.vocab_size, "seedfill": FACTS}
+    profile = seedfill.profile(config, tokenizer)
+    return loaded("training", backbone, tokenizer, profile, MAX_POSITIONS)
 
 
 def initialised(model: Backbone) -> Backbone:

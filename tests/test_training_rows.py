@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from sampler.tokenizer import RESERVED, Tokenizer
+from seedfill.training import rows, runs
+from seedfill.training.noise import NoiseSchedule
+from seedfill.training.samples import Sample, SampleSource
+from tests.test_training_samples import SOURCE, TEXT
+
+TOKENIZER = Tokenizer.load(runs.shipped_tokenizer())
+END, MASK = TOKENIZER.id("<span_end>"), TOKENIZER.id("<mask>")
+A, B = (TOKENIZER.id(f"<hole_{i}>") for i in range(2))
+
+
+def _two_stream(seed: int, source: SampleSource = SOURCE) -> tuple[rows.Rows, rows.LiveRows]:
+    return rows.two_stream_rows(source, NoiseSchedule(), seed=seed, step=0, rows=range(2), length=256, n_live=128)
+
+
+def test_causal_rows_predict_what_comes_next_and_no_reserved_token() -> None:
+    batch = rows.causal_rows(SOURCE, seed=0, step=0, rows=range(4), length=512)
+    assert batch.tokens.shape == batch.positions.shape == batch.targets.shape == (4, 512)
+    taught = batch.targets != rows.IGNORED
+    follows = np.zeros_like(taught)
+    follows[:, :-1] = batch.targets[:, :-1] == batch.tokens[:, 1:]
+    assert (follows | ~taught)[:, :-1].mean() > 0.99  # holes' first blocks apart, the next token is the next in the row
+    assert set(batch.targets[taught & (batch.targets < len(RESERVED))]) <= {END, TOKENIZER.id("<doc_end>")}
+
+
+def test_rows_depend_on_seed_step_and_row_alone() -> None:
+    both = rows.causal_rows(SOURCE, seed=3, step=7, rows=range(2), length=128)
+    second = rows.causal_rows(SOURCE, seed=3, step=7, rows=range(1, 2), length=128)
+    assert (both.tokens[1] == second.tokens[0]).all()
+    assert (both.tokens != rows.causal_rows(SOURCE, seed=3, step=8, rows=range(2), length=128).tokens).any()
+
+
+def test_spans_are_laid_out_in_rounds_of_blocks() -> None:
+    sample = Sample([50, 51], [[60, 61, 62, END], [70, END]], [[A], [B]], [2, 130])
+    stream = rows.Stream()
+    rows.append(stream, sample, 3, TOKENIZER)
+    assert stream.tokens == [50, 51, A, 60, 61, 62, B, 70, END, END]
+    assert stream.positions == [0, 1, 2, 3, 4, 5, 130, 131, 132, 6]
+    assert stream.targets == [51, -100, 60, 61, 62, END, 70, END, -100, -100]
+    first, second = stream.groups
+    assert (first.limit, second.limit) == (2, 9)
+    assert first.tokens == [A, 60, 61, 62, B, 70, END, END]  # the short span is filled up with ends
+    assert second.tokens == [END, END, END]
+    assert second.positions == [6, 7, 8]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_live_token_sees_its_block_and_the_clean_tokens_before_it(seed: int) -> None:
+    clean, live = _two_stream(seed)
+    for row in range(2):
+        for i in np.flatnonzero(live.maskable[row]):
+            seen = np.flatnonzero(live.mask[row, i])
+            limit = int((seen < 256).sum())
+            assert (seen[:limit] == np.arange(limit)).all()
+            group = seen[limit:] - 256
+            assert i in group
+            assert live.positions[row, i] not in clean.positions[row, max(0, limit - 1) : limit]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_only_masks_are_predicted_and_weighed(seed: int) -> None:
+    _, live = _two_stream(seed)
+    masked = live.tokens == MASK
+    assert ((live.targets != rows.IGNORED) == masked).all()
+    assert ((live.weights > 0) == masked).all()
+    assert masked.any()
+    assert not (masked & ~live.maskable).any()
+
+
+def test_live_blocks_come_from_text_between_reserved_tokens() -> None:
+    _, live = _two_stream(1)
+    text = TOKENIZER.decode([int(t) for t in live.targets[0] if t != rows.IGNORED])
+    assert text
+    assert set(text) <= set(TEXT + "\ufffd") | set("p/.012python\nfixthecodrbugas ")

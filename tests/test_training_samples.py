@@ -1,0 +1,69 @@
+import random
+
+import pytest
+
+from sampler.layout import HOLE_STRIDE
+from sampler.tokenizer import Tokenizer
+from seedfill.training import runs
+from seedfill.training.corpus import Document
+from seedfill.training.samples import Sample, SampleSource, cut, damage
+
+TEXT = "\n".join(
+    f"def function_{i}(value, other=None):\n    result = value * {i}\n    return result\n" for i in range(60)
+)
+TOKENIZER = Tokenizer.load(runs.shipped_tokenizer())
+SOURCE = SampleSource([Document("p", f"p/{i}.py", "python", TEXT) for i in range(3)], TOKENIZER)
+
+
+def _text(sample: Sample) -> list[str]:
+    return [TOKENIZER.decode(span) for span in sample.spans]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_an_infill_sample_is_its_document(seed: int) -> None:
+    sample = SOURCE.infill(SOURCE.documents[0], random.Random(seed))
+    context = sample.context
+    suffix_at, prefix_at = (
+        len(context) - 1 - context[::-1].index(TOKENIZER.id(name)) for name in ("<suffix>", "<prefix>")
+    )
+    suffix = TOKENIZER.decode(context[suffix_at:prefix_at])
+    prefix = TOKENIZER.decode(context[prefix_at:])
+    assert context[-1] == TOKENIZER.id("<middle>")
+    assert prefix + _text(sample)[0] + suffix in TEXT or sample.spans[0][-1] != TOKENIZER.id("<span_end>")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_holes_put_back_give_the_document(seed: int) -> None:
+    sample = SOURCE.holes(SOURCE.documents[0], random.Random(seed))
+    if sample.anchors == [[]]:
+        return
+    context = sample.context[len(sample.context) - 1 - sample.context[::-1].index(TOKENIZER.id("<prefix>")) :]
+    fills = {anchor[0]: TOKENIZER.decode(span) for anchor, span in zip(sample.anchors, sample.spans, strict=True)}
+    filled = "".join(fills.get(token, "") or TOKENIZER.decode([token]) for token in context)
+    assert filled in TEXT or any(len(span) == HOLE_STRIDE - 1 for span in sample.spans)
+    assert sample.starts == [len(sample.context) + i * HOLE_STRIDE for i in range(len(fills))]
+    assert all(len(span) < HOLE_STRIDE for span in sample.spans)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_repair_sample_holds_a_damaged_copy(seed: int) -> None:
+    sample = SOURCE.repair(SOURCE.documents[0], random.Random(seed))
+    assert TOKENIZER.id("<instruction>") in sample.context
+    assert TOKENIZER.id("<selection>") in sample.context
+    assert _text(sample)[0] in TEXT
+
+
+def test_cuts_stand_where_cursors_do() -> None:
+    rng = random.Random(0)
+    cuts = [cut(TEXT, rng) for _ in range(400)]
+    assert all(0 <= start <= end <= len(TEXT) for start, end in cuts)
+    ends_with_line = sum(end == len(TEXT) or TEXT[end] == "\n" for _, end in cuts) / len(cuts)
+    several_lines = sum("\n" in TEXT[start:end] for start, end in cuts) / len(cuts)
+    assert ends_with_line > 0.5
+    assert 0.2 < several_lines < 0.8
+
+
+def test_damage_mostly_changes_something() -> None:
+    rng = random.Random(0)
+    code = "value = call(argument)\nreturn value\n"
+    assert sum(damage(code, rng) != code for _ in range(100)) > 80

@@ -1,0 +1,131 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sampler.tokenizer import Tokenizer
+from seedfill.training import recipes, runs, state
+from seedfill.training.trainer import Data, Options, Trainer
+from tests.test_training_samples import SOURCE
+
+TINY = replace(
+    recipes.mask_smoke(),
+    n_steps=6,
+    n_rows=2,
+    length=64,
+    n_live=32,
+    warmup_steps=2,
+    mix=replace(recipes.Mix(), plain=0.9),
+)
+RECIPES = {"next_token": replace(TINY, objective="next_token"), "masked": TINY}
+
+
+def _trainer(recipe: recipes.Recipe, folder: Path, **options: Any) -> Trainer:
+    data = Data(
+        train=SOURCE.documents, heldout=SOURCE.documents[:1], tokenizer=Tokenizer.load(runs.shipped_tokenizer())
+    )
+    defaults: dict[str, Any] = {"log_steps": 1, "evaluate_steps": 100, "probe_tasks": 0}
+    return Trainer(recipe, data, Options(folder=folder, **(defaults | options)))
+
+
+def _losses(folder: Path) -> dict[int, float]:
+    entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return {entry["step"]: entry["next_token"] for entry in entries if "norm" in entry}
+
+
+@pytest.mark.parametrize("objective", RECIPES)
+def test_resumed_gives_the_losses_of_uninterrupted(objective: str, tmp_path: Path) -> None:
+    recipe = RECIPES[objective]
+    _trainer(recipe, tmp_path / "whole").run(lambda entry: None)
+    _trainer(recipe, tmp_path / "cut", stop_after_steps=3).run(lambda entry: None)
+    resumed = _trainer(recipe, tmp_path / "cut")
+    assert resumed.resume()
+    assert resumed.step == 3
+    resumed.run(lambda entry: None)
+    assert _losses(tmp_path / "cut") == _losses(tmp_path / "whole")
+
+
+def test_training_lowers_the_held_out_loss(tmp_path: Path) -> None:
+    trainer = _trainer(replace(TINY, n_steps=40), tmp_path)
+    before = trainer.evaluate()
+    trainer.run(lambda entry: None)
+    after = trainer.evaluate()
+    assert after["masked_plain"] < before["masked_plain"] - 1
+    assert after["next_token"] < before["next_token"] - 1
+
+
+def test_a_damaged_state_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    trainer = _trainer(TINY, tmp_path, stop_after_steps=2)
+    trainer.run(lambda entry: None)
+    trainer.run(lambda entry: None)
+    newest = max(tmp_path.glob("*.safetensors"))
+    newest.write_bytes(newest.read_bytes()[:1000])
+    resumed = _trainer(TINY, tmp_path)
+    assert resumed.resume()
+    assert resumed.step == 2
+
+
+def test_a_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    _trainer(TINY, tmp_path, stop_after_steps=1).run(lambda entry: None)
+    other = replace(TINY, network=replace(TINY.network, hidden_size=32))
+    with pytest.raises(state.StateError, match="another recipe"):
+        _trainer(other, tmp_path).resume()
+
+
+def test_a_full_disk_is_said_and_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(state, "save_file", full)
+    said: list[dict[str, Any]] = []
+    _trainer(TINY, tmp_path, save_seconds=-1.0).run(said.append)
+    assert any("No space left" in entry.get("warning", "") for entry in said)
+    assert said[-1]["step"] == TINY.n_steps
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_exported_weights_start_another_run(tmp_path: Path) -> None:
+    trainer = _trainer(TINY, tmp_path / "a", stop_after_steps=2)
+    trainer.run(lambda entry: None)
+    runs.export(trainer, tmp_path / "exported")
+    second = _trainer(TINY, tmp_path / "b")
+    weights = runs.read_exported(tmp_path / "exported")[0]
+    second.start_from(weights, step=2)
+    for name, weight in second.weights.items():
+        assert torch.allclose(weight, trainer.weights[name], atol=0.01), name
+
+
+def test_probe_reports_what_a_person_would_see(tmp_path: Path) -> None:
+    figures = _trainer(TINY, tmp_path, probe_tasks=3).probe()
+    assert set(figures) == {"exact_match", "tokens_per_forward"}
+    assert figures["tokens_per_forward"] > 0
+
+
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    script = Path(__file__).parent / "support" / "train_tiny.py"
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
+    subprocess.run([sys.executable, script, tmp_path / "one"], check=True, env=environment)
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--standalone"]
+        + [str(script), str(tmp_path / "two")],
+        check=True,
+        env=environment,
+        capture_output=True,
+    )
+    one, two = _losses(tmp_path / "one"), _losses(tmp_path / "two")
+    assert one.keys() == two.keys()
+    assert all(abs(one[step] - two[step]) < 1e-3 for step in one)
+
+
+def test_unknown_recipe_and_missing_corpus_say_what_to_do(tmp_path: Path) -> None:
+    request = runs.Request(folder=tmp_path, corpus=tmp_path)
+    with pytest.raises(runs.BadRun, match="seedfill train recipes"):
+        runs.run("nonesuch", request, lambda entry: None)
+    with pytest.raises(runs.BadRun, match="seedfill train corpus"):
+        runs.run("trunk", request, lambda entry: None)
