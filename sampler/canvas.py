@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from sampler import layout
 from sampler.families import FamilyProfile
-from sampler.layout import HOLE_STRIDE
+from sampler.layout import HOLE_STRIDE, Context
 from sampler.messages import BadMessage, Finish, InfillRequest, Snippet
 from sampler.tokenizer import Tokenizer
 
@@ -146,7 +146,7 @@ class Canvas:
 
     def copy(self) -> Canvas:
         """A canvas that changes on its own: another candidate, or a state to remember."""
-        return copy.deepcopy(self)
+        return replace(self, spans=copy.deepcopy(self.spans))
 
     def in_place(self, mask_id: int) -> list[int]:
         """The whole row in place, masks where nothing is decided; moves spans and blocks to where they stand."""
@@ -154,7 +154,7 @@ class Canvas:
         for piece, span in zip(self.pieces, self.spans, strict=False):
             row += piece
             span.start = len(row)
-            row += span.tokens if span.finish != "end" else span.tokens[:-1]
+            row += [token for token in span.tokens if token not in self.stop_ids]
             live = [] if span.block is None else span.block.tokens.tolist()
             if span.block is not None:
                 span.block.start = len(row)
@@ -181,12 +181,17 @@ def canvases(request: InfillRequest, tokenizer: Tokenizer, profile: FamilyProfil
             for length in _lengths(request, profile)
         ]
     context = _context(request, tokenizer, max_positions)
-    limit = request.max_tokens if len(context.anchors) == 1 else min(request.max_tokens, HOLE_STRIDE - 1)
+    return [from_context(context, request.max_tokens, stop_ids, one_line=request.one_line)]
+
+
+def from_context(context: Context, limit: int, stop_ids: frozenset[int], *, one_line: bool = False) -> Canvas:
+    """The canvas of a row in a suffix-first layout, each span of at most `limit` tokens."""
+    limit = limit if len(context.anchors) == 1 else min(limit, HOLE_STRIDE - 1)
     spans = [
         Span(start=start, limit=limit, anchor=anchor)
         for start, anchor in zip(context.starts, context.anchors, strict=True)
     ]
-    return [Canvas(context.tokens, context.parts, spans, stop_ids, one_line=request.one_line)]
+    return Canvas(context.tokens, context.parts, spans, stop_ids, one_line=one_line)
 
 
 def _lengths(request: InfillRequest, profile: FamilyProfile) -> list[int]:
@@ -212,7 +217,7 @@ def _in_place(
     return Canvas(context, parts, spans, stop_ids, pieces, one_line=request.one_line)
 
 
-def _context(request: InfillRequest, tokenizer: Tokenizer, max_positions: int) -> layout.Context:
+def _context(request: InfillRequest, tokenizer: Tokenizer, max_positions: int) -> Context:
     """The context of the suffix-first layouts, cut to what the positions leave room for."""
     n_holes = len(request.pieces) - 1
     n_live = request.max_tokens if n_holes == 1 else n_holes * HOLE_STRIDE

@@ -7,6 +7,7 @@ against the network before anything is kept.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -34,7 +35,7 @@ class ModelError(ValueError):
     """A checkpoint that cannot be used; its text is one sentence for a person."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class LoadedModel:
     """A network with what belongs to it, ready for use on its device."""
 
@@ -122,6 +123,14 @@ def load_backbone(
     if config.tie_embeddings:
         backbone.lm_head.weight = backbone.model.embed_tokens.weight
     return backbone.requires_grad_(False).eval()
+
+
+def memory_needed(folder: Path, dtype: torch.dtype) -> int:
+    """Bytes the weights of a checkpoint take in memory."""
+    with _open_tensors(folder) as tensors:
+        shapes = [file.get_slice(name).get_shape() for name, file in tensors.items()]
+    n_weights: int = sum(math.prod(shape) for shape in shapes)
+    return n_weights * dtype.itemsize
 
 
 def read_config(folder: Path) -> Config:

@@ -14,6 +14,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import psutil
 import torch
@@ -23,6 +24,8 @@ from sampler.checkpoint import LoadedModel, ModelError
 from sampler.messages import BadMessage, Event, Failure, InfillRequest, Loading
 from sampler.paths import data_folder, default_model_folder
 from sampler.scheduler import CANCELLED, Job, Scheduler, failure, is_out_of_memory
+
+Busy: TypeAlias = frozenset[LoadedModel]
 
 LOADING_STEPS = 20
 """Loading events of one model, at most."""
@@ -74,8 +77,8 @@ class Models:
         self.notices: list[str] = []
         self._loaded: OrderedDict[Path, LoadedModel] = OrderedDict()
 
-    def get(self, folder: Path, on_progress: checkpoint.OnProgress, busy: set[str]) -> LoadedModel:
-        """The model of a folder, loaded where necessary; models in `busy` (ids) are never dropped."""
+    def get(self, folder: Path, on_progress: checkpoint.OnProgress, busy: Busy) -> LoadedModel:
+        """The model of a folder, loaded where necessary; models in `busy` are never dropped."""
         if folder not in self._loaded:
             self._loaded[folder] = self._load(folder, on_progress, busy)
         self._loaded.move_to_end(folder)
@@ -84,6 +87,16 @@ class Models:
     def is_loaded(self, folder: Path) -> bool:
         """Whether using the folder's model costs no time."""
         return folder in self._loaded
+
+    def move_to_cpu(self, folder: Path, on_progress: checkpoint.OnProgress | None = None) -> LoadedModel:
+        """Run the folder's model on the CPU from now on, and say so."""
+        self._loaded.pop(folder, None)
+        if self.device.type != "cpu":
+            sentence = f"{folder.name} does not fit on {self.device}: it runs on the CPU."
+            _log.warning(sentence)
+            self.notices.append(sentence)
+        self._loaded[folder] = self._load_on(torch.device("cpu"), folder, on_progress)
+        return self._loaded[folder]
 
     def list(self) -> tuple[ModelState, ...]:
         """The loaded models."""
@@ -98,16 +111,16 @@ class Models:
             for model in list(self._loaded.values())
         )
 
-    def clear(self, busy: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+    def clear(self, busy: Busy = frozenset()) -> None:
         """Drop every model that is not busy."""
-        self._loaded = OrderedDict((path, m) for path, m in self._loaded.items() if m.id in busy)
+        self._loaded = OrderedDict((path, m) for path, m in self._loaded.items() if m in busy)
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _load(self, folder: Path, on_progress: checkpoint.OnProgress, busy: set[str]) -> LoadedModel:
+    def _load(self, folder: Path, on_progress: checkpoint.OnProgress, busy: Busy) -> LoadedModel:
         """Load within the budget; where memory ends all the same, without other models, then on the CPU."""
-        self._make_room(sum(path.stat().st_size for path in checkpoint.weight_files(folder)), busy)
+        self._make_room(checkpoint.memory_needed(folder, devices.pick_dtype(self.device)), folder, busy)
         try:
             return self._load_on(self.device, folder, on_progress)
         except Exception as error:
@@ -119,25 +132,25 @@ class Models:
         except Exception as error:
             if not is_out_of_memory(error) or self.device.type == "cpu":
                 raise
-        self._note(f"{folder.name} does not fit on {self.device}: it runs on the CPU.")
-        return self._load_on(torch.device("cpu"), folder, on_progress)
+        return self.move_to_cpu(folder, on_progress)
 
     @staticmethod
-    def _load_on(device: torch.device, folder: Path, on_progress: checkpoint.OnProgress) -> LoadedModel:
+    def _load_on(device: torch.device, folder: Path, on_progress: checkpoint.OnProgress | None) -> LoadedModel:
         return checkpoint.load(folder, device, devices.pick_dtype(device), on_progress)
 
-    def _make_room(self, n_bytes: int, busy: set[str]) -> None:
+    def _make_room(self, n_bytes: int, folder: Path, busy: Busy) -> None:
         """Drop models, the longest unused first, until `n_bytes` more fit into the budget."""
-        for folder, model in list(self._loaded.items()):
+        if n_bytes > self.budget_bytes:
+            raise ModelError(
+                f"{folder.name} needs {n_bytes >> 20} MiB, models may take {self.budget_bytes >> 20} MiB:"
+                " choose a smaller model or raise the memory budget."
+            )
+        for path, model in list(self._loaded.items()):
             if sum(m.n_bytes for m in self._loaded.values()) + n_bytes <= self.budget_bytes:
                 return
-            if model.id not in busy:
-                del self._loaded[folder]
+            if model not in busy:
+                del self._loaded[path]
         gc.collect()
-
-    def _note(self, sentence: str) -> None:
-        _log.warning(sentence)
-        self.notices.append(sentence)
 
 
 class Engine:
@@ -241,24 +254,36 @@ class Engine:
         if job.is_cancelled:
             return job.end(CANCELLED)
         try:
-            model = self._model_for(job)
-            try:
-                self._scheduler.admit(job, model)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._scheduler.forget()
-                self._models.clear(self._busy | {model.id})
-                self._scheduler.admit(job, model)
+            self._start(job)
         except (ModelError, BadMessage) as error:
-            job.end(Failure(kind="bad_input", message=str(error)))
+            job.end(failure(error))
         except Exception as error:
             _log.exception("a request could not be started")
             job.end(failure(error))
         return None
 
-    def _model_for(self, job: Job) -> LoadedModel:
+    def _start(self, job: Job) -> None:
+        """Admit the job; where memory ends, without caches and idle models, then on the CPU."""
         folder = self._folder(job.request.model)
+        model = self._model_for(job, folder)
+        relief: list[Callable[[], LoadedModel]] = [
+            lambda: self._make_way(model),
+            lambda: self._models.move_to_cpu(folder),
+        ]
+        while True:
+            try:
+                return self._scheduler.admit(job, model)
+            except Exception as error:
+                if not is_out_of_memory(error) or not relief:
+                    raise
+            model = relief.pop(0)()
+
+    def _make_way(self, model: LoadedModel) -> LoadedModel:
+        self._scheduler.forget()
+        self._models.clear(self._busy | {model})
+        return model
+
+    def _model_for(self, job: Job, folder: Path) -> LoadedModel:
         if self._models.is_loaded(folder):
             return self._models.get(folder, _no_progress, self._busy)
         started, told = time.monotonic(), -1
@@ -283,7 +308,7 @@ class Engine:
         own = data_folder() / "models" / name
         folder = own if own.is_dir() else Path(name).expanduser()
         if not folder.is_dir():
-            raise ModelError(f"There is no model {name!r}: `seedfill models list` shows those that can be used.")
+            raise BadMessage(f"There is no model {name!r}: `seedfill models list` shows those that can be used.")
         return folder
 
     def _default_id(self) -> str | None:
@@ -293,8 +318,8 @@ class Engine:
             return None
 
     @property
-    def _busy(self) -> set[str]:
-        return {job.model.id for job in self._scheduler.active if job.model is not None}
+    def _busy(self) -> Busy:
+        return frozenset(job.model for job in self._scheduler.active if job.model is not None)
 
     def _fail_active(self, event: Failure) -> None:
         for job in self._scheduler.active:

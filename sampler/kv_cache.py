@@ -6,14 +6,19 @@ still read the old one are never disturbed.
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from sampler.messages import CacheMiss
+
+Parts: TypeAlias = list[tuple[str, int]]
+"""Where a context's tokens come from, in order: (name, length)."""
 
 RETOKENISED = 8
 """Tokens at the end of a context that a keystroke may change without the cache having missed anything."""
@@ -55,7 +60,7 @@ class ContextSlot:
     """A context that has been read: its tokens, their keys and values, and the last token's hidden state (hidden,)."""
 
     tokens: list[int]
-    parts: list[tuple[str, int]]
+    parts: Parts
     key_values: KeyValues
     last_hidden: Tensor
 
@@ -101,14 +106,14 @@ class SlotCache:
         """Memory of all slots."""
         return sum(slot.key_values.n_bytes for slot in self._slots.values())
 
-    def find(self, document: str, tokens: Sequence[int]) -> Reuse:
-        """The slot of `document` and how many of `tokens` it already holds."""
+    def find(self, document: str, tokens: Sequence[int], parts: Parts) -> Reuse:
+        """The slot of `document` and how many of `tokens`, which come from these parts, it already holds."""
         slot = self._slots.get(document)
         if slot is None:
             return Reuse(None, 0, "evicted" if document in self._evicted else "cold")
         self._slots.move_to_end(document)
         n = common_prefix(slot.tokens, tokens)
-        return Reuse(slot, n, why_missed(slot, tokens, n))
+        return Reuse(slot, n, why_missed(slot, tokens, parts, n))
 
     def keep(self, document: str, slot: ContextSlot) -> None:
         """Store the newest context of `document` and make room for it."""
@@ -130,16 +135,19 @@ def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     return next((i for i in range(n) if a[i] != b[i]), n)
 
 
-def why_missed(slot: ContextSlot, tokens: Sequence[int], n_common: int) -> CacheMiss:
-    """The part of the old context in which the new one first differs; "none" where only its end does."""
+def why_missed(slot: ContextSlot, tokens: Sequence[int], parts: Parts, n_common: int) -> CacheMiss:
+    """The part in which the old and the new context first differ; "none" where only their ends do."""
     if n_common >= min(len(slot.tokens), len(tokens)) - RETOKENISED:
         return "none"
-    end = 0
-    for name, length in slot.parts:
-        end += length
-        if n_common < end:
-            return _CAUSES.get(name, "prefix")
-    return "prefix"
+    names = {part_at(slot.parts, n_common), part_at(parts, n_common)}
+    return next((cause for name, cause in _CAUSES if name in names), "prefix")
 
 
-_CAUSES: dict[str, CacheMiss] = {"header": "snippets", "suffix": "suffix"}
+def part_at(parts: Parts, index: int) -> str:
+    """The name of the part that holds the token at `index`."""
+    ends = itertools.accumulate(length for _, length in parts)
+    return next((name for (name, _), end in zip(parts, ends, strict=True) if index < end), "")
+
+
+_CAUSES: tuple[tuple[str, CacheMiss], ...] = (("header", "snippets"), ("suffix", "suffix"))
+"""Parts in the layout's order; what stands behind them counts as the prefix."""

@@ -13,11 +13,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
+from weakref import WeakKeyDictionary
 
 import torch
 
 from sampler.canvas import Canvas, canvases
-from sampler.checkpoint import LoadedModel
+from sampler.checkpoint import LoadedModel, ModelError
 from sampler.denoise import Row, denoise_step, read_context, start_row, stop
 from sampler.families import FamilyProfile
 from sampler.kv_cache import SlotCache
@@ -89,7 +90,7 @@ class Scheduler:
         self.active: deque[Job] = deque()
         self.counters: Counter[str] = Counter()
         self._slot_budget_bytes = slot_budget_bytes
-        self._slots: dict[str, SlotCache] = {}
+        self._slots: WeakKeyDictionary[LoadedModel, SlotCache] = WeakKeyDictionary()
 
     def admit(self, job: Job, model: LoadedModel) -> None:
         """Read the request's context and queue its rows; raises BadMessage, or torch's errors where memory ends."""
@@ -98,8 +99,8 @@ class Scheduler:
         found = canvases(request, model.tokenizer, profile, model.max_positions)
         slot = None
         if profile.cache == "exact":
-            cache = self._slots.setdefault(model.id, SlotCache(self._slot_budget_bytes))
-            reuse = cache.find(request.document, found[0].context)
+            cache = self._slots.setdefault(model, SlotCache(self._slot_budget_bytes))
+            reuse = cache.find(request.document, found[0].context, found[0].parts)
             slot, job.tokens_computed = read_context(model, found[0], reuse)
             job.cache_miss = reuse.miss
             cache.keep(request.document, slot)
@@ -123,10 +124,10 @@ class Scheduler:
         self.counters["rounds"] += 1
         self._release()
 
-    def forget(self, model_id: str | None = None) -> None:
-        """Drop the context slots of a model, or of all."""
-        for name in [model_id] if model_id is not None else list(self._slots):
-            self._slots.pop(name, None)
+    def forget(self) -> None:
+        """Drop the context slots of all models."""
+        for cache in self._slots.values():
+            cache.clear()
 
     @property
     def slot_bytes(self) -> int:
@@ -200,6 +201,8 @@ def failure(error: Exception) -> Failure:
     """What to tell of an error, in one sentence."""
     if isinstance(error, BadMessage):
         return Failure(kind="bad_input", message=str(error))
+    if isinstance(error, ModelError):
+        return Failure(kind="failed", message=str(error))
     if is_out_of_memory(error):
         return Failure(kind="failed", message="Memory ran out: choose a smaller model or fewer candidates.")
     return Failure(kind="failed", message=f"The sampler failed ({type(error).__name__}: {error}); its log has more.")
@@ -243,8 +246,8 @@ def _sampling(request: InfillRequest, model: LoadedModel, index: int) -> Samplin
     )
 
 
-def _model_key(job: Job) -> str:
-    return job.model.id if job.model is not None else ""
+def _model_key(job: Job) -> int:
+    return id(job.model)
 
 
 def _show_progress(job: Job, model: LoadedModel) -> None:
