@@ -152,7 +152,8 @@ class Server(LanguageServer):
     @property
     def encoding(self) -> Encoding:
         """The unit in which the client counts characters."""
-        return cast(Encoding, str(getattr(self.workspace.position_encoding, "value", "utf-16")))
+        chosen = self.workspace.position_encoding
+        return cast(Encoding, getattr(chosen, "value", chosen))
 
     @property
     def folders(self) -> tuple[PurePath, ...]:
