@@ -42,6 +42,8 @@ def model_folders() -> list[Path]:
 
 def read_model(folder: Path) -> InstalledModel:
     """Describe a model folder; raises DamagedModel."""
+    if not (folder / "config.json").is_file():
+        raise DamagedModel(f"{folder} is no model's folder: it has no config.json.")
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         profile = recognise(config, Tokenizer.load(folder / "tokenizer.json"))

@@ -165,6 +165,6 @@ def test_eval_infill_with_a_broken_model_fails_before_it_writes(
     (tmp_path / "empty").mkdir()
     assert cli.run(["eval", "infill", str(tasks), "--out", str(out), "--model", str(tmp_path / "empty")]) == 2
     err = capsys.readouterr().err
-    assert "fetch the model again" in err
+    assert "has no config.json" in err
     assert err.count("\n") == 1
     assert out.read_text() == "old"

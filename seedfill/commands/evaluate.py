@@ -90,14 +90,24 @@ def _engine(model: Path | None, device: str) -> Iterator[Any]:
     from sampler.devices import NoDevice
     from sampler.engine import Engine
 
-    if model is not None and not model.is_dir():
-        raise BadInput(f"There is no model folder {model}.")
+    if model is not None:
+        _check(model)
     try:
         engine = Engine(device=device, default_model=model)
     except NoDevice as error:
         raise BadInput(str(error)) from None
     with closing(engine):
         yield engine
+
+
+def _check(folder: Path) -> None:
+    """Complain of a folder that holds no model now, not once for each task."""
+    from seedfill.installed import DamagedModel, read_model
+
+    try:
+        read_model(folder)
+    except DamagedModel as error:
+        raise BadInput(str(error)) from None
 
 
 @contextmanager
