@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seedfill.training import corpus
+from seedfill.training import corpus, runs
 
 GOOD = "import os\n\n\ndef name(path):\n    first = os.path.join(path, 'value')\n    return first\n" * 4
 SOLUTION = """def solve(alpha, beta, gamma):
@@ -82,6 +82,11 @@ def test_a_wheel_that_changed_is_refused(folder: Path) -> None:
 def test_reading_no_corpus_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(corpus.CorpusError, match="seedfill train corpus"):
         corpus.read(tmp_path, "train")
+
+
+def test_shipped_notice_names_what_the_manifest_names() -> None:
+    shipped = runs.shipped_tokenizer().with_name("NOTICE").read_text()
+    assert shipped == corpus.notice(corpus.read_manifest())
 
 
 def test_manifest_is_whole_and_permissive() -> None:

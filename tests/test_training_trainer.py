@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from sampler.backbone import Backbone
 from sampler.tokenizer import Tokenizer
 from seedfill.training import recipes, runs, state
 from seedfill.training.trainer import Data, Options, Trainer
@@ -58,6 +59,24 @@ def test_training_lowers_the_held_out_loss(tmp_path: Path) -> None:
     after = trainer.evaluate()
     assert after["masked_plain"] < before["masked_plain"] - 1
     assert after["next_token"] < before["next_token"] - 1
+
+
+def test_weights_stay_float32_where_the_network_computes_in_bfloat16(tmp_path: Path) -> None:
+    trainer = _trainer(TINY, tmp_path, dtype=torch.bfloat16, stop_after_steps=3)
+    before = trainer.evaluate()["next_token"]
+    trainer.run(lambda entry: None)
+    assert trainer.evaluate()["next_token"] < before
+    assert all(weight.dtype == torch.float32 for weight in trainer.weights.values())
+    assert all(
+        torch.equal(computed, trainer.weights[name].bfloat16()) for name, computed in trainer.model.named_parameters()
+    )
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_shipped_size_is_kept_by_every_recipe(name: str) -> None:
+    with torch.device("meta"):
+        parameters = dict(Backbone(recipes.RECIPES[name].network).named_parameters())
+    assert sum(parameter.numel() for parameter in parameters.values()) * 2 <= 60_000_000
 
 
 def test_a_damaged_state_falls_back_to_the_one_before(tmp_path: Path) -> None:

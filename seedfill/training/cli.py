@@ -144,6 +144,14 @@ def export(
         _fail(str(error), 2)
 
 
+@app.command(epilog="Example: seedfill train notice > sampler/weights/NOTICE")
+def notice() -> None:
+    """Print the NOTICE that goes with weights trained on the manifest's packages."""
+    from seedfill.training import corpus as reading
+
+    print(reading.notice(reading.read_manifest()), end="")
+
+
 @app.command(epilog="Example: seedfill train plot trunk --out docs/training/trunk.png")
 def plot(
     name: Annotated[str, typer.Argument(help="A recipe that has a log in its folder.")],

@@ -80,6 +80,20 @@ def read_manifest(path: Path = MANIFEST) -> list[Package]:
     return [Package(**entry) for entry in tomllib.loads(path.read_text())["package"]]
 
 
+def notice(packages: Iterable[Package]) -> str:
+    """The NOTICE that goes with weights: what they were trained on, and under which licence each part stands."""
+    lines = [
+        "The weights in this folder were trained on the Python standard library (PSF-2.0) and on these packages:",
+        "",
+        *(f"{p.name} {p.version}: {p.licence}" for p in packages if not p.held_out),
+        "",
+        "Held out, for evaluation only:",
+        "",
+        *(f"{p.name} {p.version}: {p.licence}" for p in packages if p.held_out),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def download(package: Package, folder: Path) -> Path:
     """The package's wheel, fetched with pip if `folder` lacks it; its hash is checked either way."""
     wheel = folder / package.file

@@ -62,6 +62,11 @@ DEFAULT_NETWORK = BackboneConfig(
 )
 
 
+LARGE_NETWORK = replace(
+    DEFAULT_NETWORK, hidden_size=512, intermediate_size=1536, n_layers=8, n_heads=8, n_kv_heads=4
+)
+
+
 def trunk() -> Recipe:
     """The long run: next tokens on the clean stream at a constant rate, for as long as there is time."""
     return Recipe(
@@ -72,6 +77,34 @@ def trunk() -> Recipe:
         n_steps=1_000_000,
         n_rows=4,
         length=1024,
+    )
+
+
+def trunk_large() -> Recipe:
+    """The trunk for a GPU: the largest network whose bfloat16 weights stay under 60 MB."""
+    return replace(
+        trunk(),
+        name="trunk-large",
+        purpose="the trunk for a GPU: 28M parameters, larger batches",
+        network=LARGE_NETWORK,
+        n_rows=48,
+        warmup_steps=200,
+        matrix_lr=0.02,
+        other_lr=0.003,
+    )
+
+
+def branch_large() -> Recipe:
+    """A release from the large trunk."""
+    return replace(
+        branch(),
+        name="branch-large",
+        purpose="the large trunk adapted to masked live blocks",
+        network=LARGE_NETWORK,
+        n_steps=4_000,
+        n_rows=32,
+        length=1024,
+        n_live=512,
     )
 
 
@@ -112,7 +145,7 @@ def mask_smoke() -> Recipe:
     )
 
 
-RECIPES = {recipe.name: recipe for recipe in (trunk(), branch(), mask_smoke())}
+RECIPES = {recipe.name: recipe for recipe in (trunk(), branch(), trunk_large(), branch_large(), mask_smoke())}
 
 
 def shortened(recipe: Recipe, n_steps: int) -> Recipe:
