@@ -106,7 +106,7 @@ def main(
     parser = argparse.ArgumentParser("seedfill serve", description="Keep the model resident for every editor.")
     parser.add_argument("--socket", type=Path, help="where to listen (default: the place where editors look)")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    parser.add_argument("--memory-budget", type=_bytes, metavar="SIZE", help="for models, as in 800M or 6G")
+    parser.add_argument("--memory-budget", type=parse_size, metavar="SIZE", help="for models, as in 800M or 6G")
     parser.add_argument("--threads", type=int, help="CPU threads (default: by the machine)")
     parser.add_argument("--idle-release-s", type=float, default=600.0, help="free the models' memory after this")
     parser.add_argument("--idle-exit-s", type=float, default=3600.0, help="then leave")
@@ -125,6 +125,18 @@ def main(
         private=given.private,
     )
     return run(options, make_engine, identity)
+
+
+def parse_size(text: str) -> int:
+    """Bytes of "1000", "800M" or "1.5G"; raises argparse.ArgumentTypeError."""
+    exponent = {"K": 10, "M": 20, "G": 30}.get(text[-1:].upper(), 0)
+    try:
+        n_bytes = int(float(text[:-1] if exponent else text) * 2**exponent)
+    except (ValueError, OverflowError):
+        n_bytes = 0
+    if n_bytes <= 0:
+        raise argparse.ArgumentTypeError("a size looks like 800M or 6G")
+    return n_bytes
 
 
 def _server_config(app: App) -> uvicorn.Config:
@@ -171,11 +183,6 @@ def _complain(sentence: str, exit_code: int) -> int:
     if sys.stderr:
         print(sentence, file=sys.stderr)
     return exit_code
-
-
-def _bytes(size: str) -> int:
-    unit = {"K": 10, "M": 20, "G": 30}.get(size[-1:].upper())
-    return int(float(size[:-1]) * 2**unit) if unit else int(size)
 
 
 if __name__ == "__main__":
