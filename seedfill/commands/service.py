@@ -6,11 +6,16 @@ from typing import Annotated
 
 import typer
 
+from lsp_server.settings import LogLevel, SamplerMode
 from seedfill.errors import CommandError, Refused
 
 
 def lsp(
-    stdio: Annotated[bool, typer.Option("--stdio", help="Speak over stdin and stdout (always so).")] = True,
+    stdio: Annotated[bool, typer.Option("--stdio", help="What clients add; there is no other transport.")] = True,
+    sampler: Annotated[
+        SamplerMode | None, typer.Option(help="One sampler for all windows, or a private one; wins over the client.")
+    ] = None,
+    log_level: Annotated[LogLevel | None, typer.Option(help="How much goes to the log.")] = None,
 ) -> None:
     """Run the language server for one editor window.
 
@@ -20,7 +25,7 @@ def lsp(
     """
     from lsp_server.server import run
 
-    run()
+    raise typer.Exit(run(sampler=sampler, log_level=log_level))
 
 
 def serve(
