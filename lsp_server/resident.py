@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
@@ -23,6 +24,10 @@ class Client(Protocol):
         """Fill the spans of `request`; raises sampler.client.SamplerError."""
         ...
 
+    async def health(self, *, start: bool = False) -> object:
+        """How the service does; `start` starts one where none runs and raises sampler.client.SamplerError."""
+        ...
+
     async def close(self) -> None:
         """Let go of the service; a private one ends."""
         ...
@@ -39,6 +44,12 @@ class ResidentSampler:
         self._report = report
         self.mode: SamplerMode = "shared"
         self._client: Client | None = None
+        self._warming: asyncio.Task[None] | None = None
+
+    def warm_up(self) -> None:
+        """Have the service started, in the background, before the first request needs it."""
+        if self._client is None:
+            self._warming = asyncio.create_task(self._start())
 
     async def infill(self, request: InfillRequest) -> InfillResult:
         """Fill the spans of `request`; raises sampler.client.SamplerError after it was reported.
@@ -47,10 +58,8 @@ class ResidentSampler:
         """
         from sampler.client import SamplerError
 
-        if self._client is None:
-            self._client = self._connect(self.mode, self._report)
         try:
-            result = await self._client.infill(request)
+            result = await self._connected().infill(request)
         except SamplerError as error:
             if error.kind != "cancelled":
                 self._report("error", str(error))
@@ -74,5 +83,18 @@ class ResidentSampler:
     async def close(self) -> None:
         """Let go of the service; the next request connects again."""
         client, self._client = self._client, None
+        if self._warming is not None:
+            self._warming.cancel()
         if client is not None:
             await client.close()
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            self._client = self._connect(self.mode, self._report)
+        return self._client
+
+    async def _start(self) -> None:
+        from sampler.client import SamplerError
+
+        with contextlib.suppress(SamplerError):  # the client told it as a state, and requests will say it again
+            await self._connected().health(start=True)

@@ -330,6 +330,17 @@ async def test_a_failure_is_told_once_and_the_next_request_works(editor: Editor)
     assert not [note for note in editor.client.notifications if note["method"] == "window/showMessage"]
 
 
+async def test_opening_a_file_starts_the_sampler() -> None:
+    """So that the first keystroke does not wait for it; files without suggestions leave it alone."""
+    async with editing() as editor:
+        editor.open("x = ║", name="file:///w/.env")
+        editor.open("x = ║", language="c")
+        assert await editor.open("x = ║", name="file:///w/.env").ghost() is None
+        assert not [note for note in editor.client.notifications if note["method"] == "seedfill/status"]
+        editor.open("x = ║")
+        await editor.client.notification("seedfill/status", lambda status: status["state"] == "ready")
+
+
 async def test_loading_is_shown() -> None:
     async with editing() as editor:
         editor.script.rules({"fills": ["1"], "loading": 0.25})

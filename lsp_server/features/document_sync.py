@@ -8,7 +8,9 @@ from functools import partial
 from lsprotocol import types as lsp
 
 from lsp_server.documents import Change, Document, Position
+from lsp_server.features.query import query_at
 from lsp_server.protocol import Server
+from lsp_server.suggestions import silence
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +27,13 @@ def register(server: Server) -> None:
 
 
 def did_open(server: Server, params: lsp.DidOpenTextDocumentParams) -> None:
-    """Hold the document; one opened twice starts afresh."""
+    """Hold the document; one opened twice starts afresh. Where suggestions will be wanted, the sampler is started."""
     item = params.text_document
     server.suggestions.forget(item.uri)
-    server.documents[item.uri] = Document(item.uri, str(item.language_id), item.version, item.text, server.encoding)
+    document = Document(item.uri, str(item.language_id), item.version, item.text, server.encoding)
+    server.documents[item.uri] = document
+    if silence(query_at(server, document.snapshot(), 0)) is None:
+        server.sampler.warm_up()
 
 
 def did_change(server: Server, params: lsp.DidChangeTextDocumentParams) -> None:

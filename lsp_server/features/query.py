@@ -7,6 +7,18 @@ from lsp_server.protocol import Server, file_path
 from lsp_server.suggestions import Query, Texts
 
 
+def query_at(server: Server, snapshot: Snapshot, offset: int, *, invoked: bool = False) -> Query:
+    """The query for a cursor, under the settings of this moment."""
+    return Query(
+        snapshot=snapshot,
+        offset=offset,
+        settings=server.settings,
+        path=file_path(snapshot.uri),
+        folders=server.folders,
+        invoked=invoked,
+    )
+
+
 async def texts_at(server: Server, document: Document, snapshot: Snapshot, offset: int, *, invoked: bool) -> Texts:
     """Texts for `offset` of `snapshot`; none when `document` has moved on meanwhile, or the sampler failed.
 
@@ -16,16 +28,8 @@ async def texts_at(server: Server, document: Document, snapshot: Snapshot, offse
     from sampler.client import SamplerError
 
     now = document.snapshot()
-    query = Query(
-        snapshot=snapshot,
-        offset=offset,
-        settings=server.settings,
-        path=file_path(snapshot.uri),
-        folders=server.folders,
-        invoked=invoked,
-    )
     try:
-        texts = await server.suggestions.suggest(query)
+        texts = await server.suggestions.suggest(query_at(server, snapshot, offset, invoked=invoked))
     except SamplerError:
         return ()
     is_open = server.documents.get(snapshot.uri) is document
