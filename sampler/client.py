@@ -106,7 +106,7 @@ class SamplerClient:
         """
         body = json.dumps(to_json(request)).encode("ascii")
         if len(body) > MAX_REQUEST_BYTES:
-            raise SamplerError(f"A request may have {MAX_REQUEST_BYTES} bytes: send less.", "bad_input")
+            raise SamplerError(f"A request may have at most {MAX_REQUEST_BYTES} bytes: send less.", "bad_input")
         for _ in range(2):
             try:
                 return await self._ask(await self._connect(), body, on_event)
@@ -216,7 +216,10 @@ class SamplerClient:
 
     def _client(self) -> httpx.AsyncClient:
         if self._place is None:
-            self._place = new_private_place() if self._mode == "private" else shared_place()
+            try:
+                self._place = new_private_place() if self._mode == "private" else shared_place()
+            except (PathError, OSError) as error:
+                raise self._failed(str(error)) from None
         if self._http is None:
             self._http = _http(self._place)
         return self._http
@@ -262,7 +265,10 @@ def stop_service() -> bool:
     """Stop the shared service once it has finished what runs; whether there was one. Raises SamplerError."""
     from sampler.lifetime import wait_until_left  # its lock library would double this module's import time
 
-    place = shared_place()
+    try:
+        place = shared_place()
+    except PathError as error:
+        raise SamplerError(str(error)) from None
     if wait_until_left(place, 0):
         return False
     try:

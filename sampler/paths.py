@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,10 @@ def runtime_folder() -> Path:
     """The folder for sockets: in XDG_RUNTIME_DIR, or else in the state home.
 
     Where a socket's path would grow too long, a short folder among the temporary ones stands for it.
+    Raises PathError where there are no Unix sockets.
     """
+    if sys.platform == "win32":
+        raise PathError("The sampler needs Unix sockets, which Windows lacks: run Seedfill inside WSL.")
     given = _absolute_from("XDG_RUNTIME_DIR")
     folder = given / "seedfill" if given else state_folder() / "run"
     if _fits(folder):

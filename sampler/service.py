@@ -86,6 +86,8 @@ def run(options: Options, make_engine: EngineFactory = default_engine, identity:
             if options.private:
                 threading.Thread(target=_stop_when_stdin_closes, args=[server], daemon=True).start()
             _log.info("serving %s as %s", options.place.socket, me)
+            if sys.stderr and sys.stderr.isatty():
+                print(f"Serving {options.place.socket}; the log is {log_file()}; Ctrl-C ends it.", file=sys.stderr)
             server.run(sockets=[listener])
         if app.failure:
             raise StartError(app.failure)
@@ -165,15 +167,15 @@ def _stop_when_stdin_closes(server: uvicorn.Server) -> None:
 
 
 def _log_to_file() -> None:
-    """A rotating file in the state folder, and the terminal where there is one; never standard output."""
-    handlers: list[logging.Handler] = [logging.StreamHandler()] if sys.stderr and sys.stderr.isatty() else []
+    """Keep a rotating file in the state folder; standard output belongs to nobody here."""
+    handler: logging.Handler = logging.NullHandler()
     try:
         log_file().parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.handlers.RotatingFileHandler(log_file(), maxBytes=1 << 20, backupCount=2))
+        handler = logging.handlers.RotatingFileHandler(log_file(), maxBytes=1 << 20, backupCount=2)
     except OSError as error:
         _complain(f"No log is kept: {error}.", 0)
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s", handlers=handlers
+        level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s", handlers=[handler]
     )
     logging.captureWarnings(True)
 

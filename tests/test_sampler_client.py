@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -18,7 +18,9 @@ import pytest
 from sampler import client as client_module
 from sampler.client import SamplerClient, SamplerError, State, infill_sync, stop_service
 from sampler.handshake import Health
+from sampler.launch import launch
 from sampler.messages import Event, InfillResult, Loading, Progress
+from sampler.paths import Place
 from tests.support.sampler_home import COMMAND, PATIENCE_S, Home, eventually, request, sampler_home
 
 
@@ -115,14 +117,24 @@ async def test_cancelling_the_task_cancels_the_request(home: Home, sampler: Samp
     assert await sampler.infill(request())
 
 
-async def test_cancelling_the_first_request_does_not_start_a_second_service(home: Home, sampler: SamplerClient) -> None:
-    for _ in range(5):
+async def test_cancelling_the_first_request_does_not_start_a_second_service(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[subprocess.Popen[bytes]] = []
+
+    def counted(command: Sequence[str], place: Place, *, private: bool) -> subprocess.Popen[bytes]:
+        launched.append(launch(command, place, private=private))
+        return launched[-1]
+
+    monkeypatch.setattr(client_module, "launch", counted)
+    starting = asyncio.Event()
+    async with SamplerClient(command=COMMAND, on_state=lambda _: starting.set()) as sampler:
         task = asyncio.create_task(sampler.infill(request()))
-        await asyncio.sleep(0.02)
+        await until(starting)
         task.cancel()
         await asyncio.wait({task})
-    assert len(home.processes()) == 1
-    assert await sampler.infill(request())
+        assert await sampler.infill(request())
+    assert len(launched) == 1
 
 
 async def test_a_service_of_another_version_finishes_its_work_and_is_replaced(home: Home) -> None:
