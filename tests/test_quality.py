@@ -1,0 +1,83 @@
+"""What holds for the whole repository: style, types, who imports whom, what must stay light, what must be there."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LIGHT_MODULES = [
+    "seedfill.cli",
+    "lsp_server.server",
+    "lsp_server.__main__",
+    "sampler.client",
+    "sampler.messages",
+    "sampler.service",
+]
+
+
+LINT_IMPORTS = "from importlinter.cli import lint_imports_command as run; run()"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-m", "ruff", "check", "."], ["-m", "mypy"], ["-c", LINT_IMPORTS, "--no-cache"]],
+    ids=["ruff", "mypy", "import-linter"],
+)
+def test_a_checker_has_no_complaint(arguments: list[str]) -> None:
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
+
+
+@pytest.mark.parametrize("module", LIGHT_MODULES)
+def test_a_light_module_does_not_load_torch(module: str) -> None:
+    code = f"import sys, {module}\nassert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_training_needs_no_editor_and_no_parser() -> None:
+    code = (
+        "import json, pkgutil, sys, importlib, seedfill.training\n"
+        "for module in pkgutil.iter_modules(seedfill.training.__path__):\n"
+        "    if module.name not in ('__main__', 'plots'):\n"
+        "        importlib.import_module(f'seedfill.training.{module.name}')\n"
+        "print(json.dumps(sorted({'tree_sitter', 'pygls', 'lsprotocol', 'lsp_server'} & set(sys.modules))))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout) == []
+
+
+def test_licence_and_notice_are_there() -> None:
+    licence = (ROOT / "LICENSE").read_text()
+    assert "Apache License" in licence
+    assert "Version 2.0, January 2004" in licence
+    assert "END OF TERMS AND CONDITIONS" in licence
+    assert "sampler/weights/NOTICE" in (ROOT / "NOTICE").read_text()
+
+
+def test_every_module_is_on_the_map() -> None:
+    """A file that the README's map leaves out is one that nobody finds."""
+    listed = set(re.findall(r"`([\w/]+\.py)`", (ROOT / "README.md").read_text()))
+    packages = ("lsp_server", "sampler", "seedfill")
+    there = {
+        str(path.relative_to(ROOT))
+        for package in packages
+        for path in (ROOT / package).rglob("*.py")
+        if path.stem not in ("__init__", "__main__")
+    }
+    assert sorted(there - listed) == [], 'Give each a line under "Where things are" in README.md.'
+    assert sorted(name for name in listed if name.startswith(packages) and name not in there) == []
+
+
+def test_modules_stay_short() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): path.read_text().count("\n")
+        for package in ("lsp_server", "sampler", "seedfill")
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
