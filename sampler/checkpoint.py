@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,10 @@ class LoadedModel:
     """A network with what belongs to it, ready for use on its device."""
 
     id: str
-    backbone: Backbone
-    tokenizer: Tokenizer
-    profile: FamilyProfile
-    is_forbidden: Tensor
+    backbone: Backbone = field(repr=False)
+    tokenizer: Tokenizer = field(repr=False)
+    profile: FamilyProfile = field(repr=False)
+    is_forbidden: Tensor = field(repr=False)
     """(V,) bool: tokens that are never predicted."""
     max_positions: int
     n_bytes: int
@@ -117,6 +117,8 @@ def load_backbone(
         state = {}
         for i, name in enumerate(expected):
             state[name] = tensors[name].get_tensor(name).to(device, dtype, copy=True)
+            if not state[name].isfinite().all():
+                raise ModelError(f"{folder.name}: {name} holds numbers that are not finite in {dtype}.")
             if on_progress is not None:
                 on_progress((i + 1) / len(expected))
     backbone.load_state_dict(state, strict=not config.tie_embeddings, assign=True)

@@ -19,7 +19,7 @@ from sampler.attention import Packed, Segment
 from sampler.backbone import Backbone
 from sampler.canvas import Block, Canvas, Span
 from sampler.families import FamilyProfile
-from sampler.kv_cache import ContextSlot, KeyValues, Reuse, Tail
+from sampler.kv_cache import ContextSlot, KeyValues, Reuse, Tail, join
 from sampler.messages import Finish
 from sampler.unmask import Sampling, agreeing, forbid, pick, unmask
 
@@ -92,10 +92,8 @@ def read_context(model: Model, canvas: Canvas, reuse: Reuse | None = None) -> tu
     past = (slot.key_values.head(n_held),) if slot is not None and n_held else ()
     new = Pass(tokens[n_held:], list(range(n_held, len(tokens))), past, True, [])
     hidden, packed = _forward(model, [new])
-    key_values = Tail()
-    for part in (*past, packed.key_values(0)):
-        key_values.append(part)
-    return ContextSlot(tokens, canvas.parts, key_values.past[0], hidden[-1]), len(new.tokens)
+    key_values = join([*past, packed.key_values(0)])
+    return ContextSlot(tokens, canvas.parts, key_values, hidden[-1]), len(new.tokens)
 
 
 @torch.no_grad()

@@ -157,6 +157,8 @@ class Scheduler:
         except Exception as error:
             if len(jobs) == 1:
                 _log.exception("a step failed")
+                if is_out_of_memory(error):
+                    self.forget()
                 jobs[0].end(failure(error))
             else:
                 for job in jobs:

@@ -1,7 +1,7 @@
 """Which masked positions get a token in this step, and which token: policies as functions of tensors.
 
 Everything speaks of the masked positions of one block alone, m of them, so a position that is not masked cannot
-change. Each policy takes the proposal and its parameter and says which positions to take, (m,) bool; it always takes
+change. Each policy looks at the proposal and says which positions to take, (m,) bool; it always takes
 at least one, so every step comes nearer to the end.
 
 threshold: Fast-dLLM (arXiv 2505.22618) · entropy: EB-Sampler (arXiv 2505.24857) · margin and fixed: LLaDA, Dream.
@@ -73,33 +73,33 @@ def propose(logits: Tensor, sampling: Sampling) -> Proposal:
     return Proposal(tokens, log_probs.gather(-1, tokens[:, None])[:, 0].exp(), log_probs)
 
 
-def threshold(proposal: Proposal, parameter: float) -> Tensor:
+def threshold(proposal: Proposal, sampling: Sampling) -> Tensor:
     """Every position whose token is at least that probable, and the most probable one."""
-    return with_best(proposal.probability >= parameter, proposal.probability)
+    return with_best(proposal.probability >= sampling.threshold, proposal.probability)
 
 
-def entropy(proposal: Proposal, parameter: float) -> Tensor:
-    """The surest positions, as long as the entropies of all but the last add up to at most `parameter` nats.
+def entropy(proposal: Proposal, sampling: Sampling) -> Tensor:
+    """The surest positions, as long as the entropies of all but the last add up to at most `threshold` nats.
 
     That sum bounds what is lost by choosing them independently.
     """
     terms = proposal.log_probs.exp() * proposal.log_probs
     entropies = -terms.nan_to_num(0.0).sum(-1)  # 0 · -inf of forbidden tokens is 0 here
     ordered, index = entropies.sort()
-    fits = ordered.cumsum(0) - ordered <= parameter
+    fits = ordered.cumsum(0) - ordered <= sampling.threshold
     return torch.zeros_like(fits).scatter(0, index, fits)
 
 
-def margin(proposal: Proposal, parameter: float) -> Tensor:
+def margin(proposal: Proposal, sampling: Sampling) -> Tensor:
     """Every position whose best token leads the second by at least that much, and the one with the widest lead."""
     best = proposal.log_probs.topk(2, dim=-1).values.exp()
     lead = best[:, 0] - best[:, 1]
-    return with_best(lead >= parameter, lead)
+    return with_best(lead >= sampling.threshold, lead)
 
 
-def fixed(proposal: Proposal, parameter: float) -> Tensor:
-    """So many positions a step, the most probable ones."""
-    n = min(max(int(parameter), 1), len(proposal.probability))
+def fixed(proposal: Proposal, sampling: Sampling) -> Tensor:
+    """That share of a full block, the most probable positions: 0.25 fills a block in four steps."""
+    n = min(max(round(sampling.threshold * sampling.block_size), 1), len(proposal.probability))
     index = proposal.probability.topk(n).indices
     return torch.zeros_like(proposal.probability, dtype=torch.bool).index_fill(0, index, True)
 
@@ -109,7 +109,7 @@ def with_best(is_taken: Tensor, score: Tensor) -> Tensor:
     return is_taken.index_fill(0, score.argmax(), True)
 
 
-POLICIES: dict[Policy, Callable[[Proposal, float], Tensor]] = {
+POLICIES: dict[Policy, Callable[[Proposal, Sampling], Tensor]] = {
     "threshold": threshold,
     "entropy": entropy,
     "margin": margin,
@@ -121,17 +121,17 @@ PARAMETERS: dict[Policy, float] = {
     "threshold": 0.9,
     "entropy": 0.3,
     "margin": 0.8,
-    "fixed": 2,
+    "fixed": 0.25,
     "verified": 0.0,
     "sequential": 0.0,
 }
-"""Defaults: a probability, nats, a difference of probabilities, tokens a step; 0: draft the block in one step."""
+"""Defaults: a probability, nats, a difference of probabilities, a share of the block; 0 drafts a block in one step."""
 
 
 def unmask(logits: Tensor, sampling: Sampling) -> tuple[Proposal, Tensor]:
     """One decision over the m masked positions of a block: the proposal and which of it to take, (m,) bool."""
     proposal = propose(logits, sampling)
-    return proposal, POLICIES[sampling.policy](proposal, sampling.threshold)
+    return proposal, POLICIES[sampling.policy](proposal, sampling)
 
 
 def agreeing(draft: Tensor, own: Tensor, n_trusted: int) -> int:

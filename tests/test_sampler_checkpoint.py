@@ -109,6 +109,7 @@ NORM = "model.norm.weight"
         (rewrite(lambda t: t.update({"model.norm.bias": t[NORM].clone()})), "has a tensor model.norm.bias"),
         (rewrite(lambda t: t.update({NORM: t[NORM][:-1].clone()})), r"model.norm.weight is \[47\]"),
         (rewrite(lambda t: t.update({NORM: t[NORM].int()})), "holds I32"),
+        (rewrite(lambda t: t[NORM].fill_(float("nan"))), "not finite"),
         (lambda f: edit_config(f, hidden_size=64), "config.json makes it"),
         (lambda f: edit_config(f, hidden_size="48"), "'hidden_size' as a positive number"),
         (lambda f: edit_config(f, num_hidden_layers=3), r"lacks the tensor model.layers.2"),

@@ -305,8 +305,8 @@ def test_an_end_that_the_context_already_decides_takes_no_forward() -> None:
 
 
 def test_stopping_keeps_what_is_decided() -> None:
-    whole = texts(fill(make_canvas(limit=12), "fixed", threshold=1, block=4))[0]
-    row = make_row(make_canvas(limit=12), "fixed", threshold=1, block=4)
+    whole = texts(fill(make_canvas(limit=12), "fixed", threshold=0.0, block=4))[0]
+    row = make_row(make_canvas(limit=12), "fixed", threshold=0.0, block=4)
     for _ in range(8):  # the first block takes five passes
         denoise_step(MODEL, [row])
     stop(row, "deadline")
@@ -344,7 +344,7 @@ def dream_canvas(length: int, n_holes: int = 1, seed: int = 0) -> Canvas:
 
 def dream_fill(cache: str, canvas: Canvas, block: int, on_step: Any = None) -> Row:
     model = dataclasses.replace(DREAM_MODEL, profile=dataclasses.replace(DREAM, cache=cache))
-    row = start_row(model, canvas, Sampling("fixed", 1, block), None)
+    row = start_row(model, canvas, Sampling("fixed", 0.0, block), None)
     denoise(model, [row], on_step)
     return row
 
@@ -382,6 +382,6 @@ def test_in_place_refreshes_once_a_block_and_ends() -> None:
 
 def test_a_batch_mixes_the_rows_of_in_place_requests() -> None:
     alone = [dream_fill("refresh-per-block", dream_canvas(n, seed=n), 4) for n in (3, 8)]
-    rows = [start_row(DREAM_MODEL, dream_canvas(n, seed=n), Sampling("fixed", 1, 4), None) for n in (3, 8)]
+    rows = [start_row(DREAM_MODEL, dream_canvas(n, seed=n), Sampling("fixed", 0.0, 4), None) for n in (3, 8)]
     denoise(DREAM_MODEL, rows)
     assert [texts(row) for row in rows] == [texts(row) for row in alone]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sampler import checkpoint, scheduler
 from sampler.checkpoint import LoadedModel
-from sampler.messages import BadMessage, Event, Failure, InfillRequest, InfillResult, Progress
+from sampler.messages import BadMessage, Event, Failure, InfillRequest, InfillResult, Policy, Progress, Snippet
 from sampler.scheduler import MAX_ROWS, Job, Scheduler
 from tests.support.tiny_model import make_tiny_model
 
@@ -236,6 +239,38 @@ def test_holes_are_filled_together(model: LoadedModel, dream: LoadedModel) -> No
         one = Heard("def ", "(a):\n    return ", " + ", "\n", max_tokens=6)
         answer(one_model, one)
         assert len(fills(one)[0]) == 3
+
+
+@given(
+    pieces=st.lists(st.text(st.characters(), max_size=30), min_size=2, max_size=9),
+    policy=st.sampled_from([None, *get_args(Policy)]),
+    one_line=st.booleans(),
+    max_tokens=st.integers(1, 20),
+    block_size=st.none() | st.integers(1, 128),
+    temperature=st.sampled_from([0.0, 1.0, 50.0]),
+    top_p=st.sampled_from([0.01, 0.9, 1.0]),
+    seed=st.integers(0, 2**63 - 1),
+)
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_asked_ends_within_its_bounds(model: LoadedModel, **request: Any) -> None:
+    one = Heard(**request, snippets=(Snippet(path="\ud800", text="x = 1\r\n\f"),))
+    answer(model, one)
+    (candidate,) = one.result.candidates
+    n_spans = len(request["pieces"]) - 1
+    assert len(candidate.fills) == n_spans
+    assert n_spans <= candidate.tokens <= n_spans * request["max_tokens"]
+    assert 0 <= candidate.confidence <= 1
+    assert candidate.finish in ("end", "length")
+    if request["one_line"]:
+        assert not any("\n" in fill for fill in candidate.fills)
+
+
+def test_bfloat16_fills_as_well(tmp_path: Path) -> None:
+    half = checkpoint.load(make_tiny_model(tmp_path), "cpu", torch.bfloat16)
+    for policy in get_args(Policy):
+        one = Heard("def ", "(a):\n    ", "\n", policy=policy)
+        answer(half, one)
+        assert one.result.candidates[0].tokens > 0
 
 
 def test_two_models_work_in_one_round(model: LoadedModel, dream: LoadedModel) -> None:
