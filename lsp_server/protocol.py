@@ -157,8 +157,9 @@ class Server(LanguageServer):
 
     @property
     def folders(self) -> tuple[PurePath, ...]:
-        """The folders of the workspace."""
-        return tuple(file_path(uri) for uri in self.workspace.folders)
+        """The folders of the workspace; older clients name only a root."""
+        uris = [*self.workspace.folders] or [self.workspace.root_uri]
+        return tuple(file_path(uri) for uri in uris if uri)
 
     def report_state(self, state: Phase, message: str) -> None:
         """Tell the client what the sampler does, once for each change; an error also as a message to read."""

@@ -17,6 +17,9 @@ from lsp_server.suggestions import Sleep
 
 logger = logging.getLogger(__name__)
 
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended."""
+
 STATES: dict[str, tuple[Phase, str]] = {
     "starting": ("loading", "Starting the sampler service"),
     "loading": ("loading", "Loading {}"),
@@ -36,7 +39,11 @@ def run(
     source, sink = transport.claim_stdio()
     start_logging(log_level or "info")
     given = {"sampler": {"mode": sampler}, "log": {"level": log_level}}
-    return asyncio.run(_serve_descriptors(create_server(connect or connect_client, overrides=given), source, sink))
+    server = create_server(connect or connect_client, overrides=given)
+    try:
+        return asyncio.run(_serve_descriptors(server, source, sink))
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def create_server(

@@ -30,7 +30,7 @@ def did_open(server: Server, params: lsp.DidOpenTextDocumentParams) -> None:
     """Hold the document; one opened twice starts afresh. Where suggestions will be wanted, the sampler is started."""
     item = params.text_document
     server.suggestions.forget(item.uri)
-    document = Document(item.uri, str(item.language_id), item.version, item.text, server.encoding)
+    document = Document(item.uri, _language(item.language_id), item.version, item.text, server.encoding)
     server.documents[item.uri] = document
     if silence(query_at(server, document.snapshot(), 0)) is None:
         server.sampler.warm_up()
@@ -53,6 +53,10 @@ def did_close(server: Server, params: lsp.DidCloseTextDocumentParams) -> None:
     """Let go of the document and of what was suggested in it."""
     server.documents.pop(params.text_document.uri, None)
     server.suggestions.forget(params.text_document.uri)
+
+
+def _language(language: lsp.LanguageKind | str) -> str:
+    return language.value if isinstance(language, lsp.LanguageKind) else language
 
 
 def _change(event: lsp.TextDocumentContentChangeEvent) -> Change:
