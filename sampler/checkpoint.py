@@ -242,6 +242,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(partial)
+        partial.chmod(0o644)  # safetensors leaves a file that only its owner reads
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

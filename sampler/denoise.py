@@ -189,7 +189,11 @@ def _live_pass(profile: FamilyProfile, row: Row) -> Pass:
             for i in block.is_masked.nonzero()[:, 0].tolist()
         ]
     )
-    return Pass(list(window.values()), list(window), row.past, commits, wanted)
+    tokens, positions = list(window.values()), list(window)
+    if profile.live_marker_id is not None and not commits:
+        tokens.append(profile.live_marker_id)
+        positions.append(positions[0])
+    return Pass(tokens, positions, row.past, commits, wanted)
 
 
 def _forward(model: Model, passes: Sequence[Pass]) -> tuple[Tensor, Packed]:

@@ -32,6 +32,7 @@ def test_load_gives_back_what_save_wrote(changes: dict[str, bool], tmp_path: Pat
     assert model.backbone.config == backbone.config
     assert (model.id, model.max_positions, model.profile.block_size) == ("tiny", 512, 8)
     assert torch.equal(logits(model.backbone), logits(backbone))
+    assert all(path.stat().st_mode & 0o444 == 0o444 for path in (tmp_path / "m").iterdir())
     assert model.n_bytes == checkpoint.memory_needed(tmp_path / "m", torch.float32)
     assert model.tokenizer.encode("def f():\n    pass") == tiny_tokenizer().encode("def f():\n    pass")
 

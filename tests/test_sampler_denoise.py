@@ -20,7 +20,7 @@ from sampler.checkpoint import LoadedModel
 from sampler.denoise import Row, denoise, denoise_step, read_context, start_row, stop
 from sampler.families import recognise
 from sampler.kv_cache import Reuse
-from sampler.layout import HOLE_STRIDE, Context
+from sampler.layout import HOLE_STRIDE, LIVE_MARKER, Context
 from sampler.messages import Policy
 from sampler.tokenizer import RESERVED
 from sampler.unmask import PARAMETERS, Sampling, forbid
@@ -145,7 +145,8 @@ class Watch:
         drafted = [(b.tokens.tolist(), b.n_locked, b.confidence) for b in blocks]
         live = [t if i < n else MASK for tokens, n, _ in drafted for i, t in enumerate(tokens)]
         positions = [b.start + i for b in blocks for i in range(len(b))]
-        logits = plain_logits(MODEL, [*self.tokens, *live], [*self.positions, *positions], n_live)[-n_live:]
+        row = [*self.tokens, *live, TOKENIZER.id(LIVE_MARKER)]
+        logits = plain_logits(MODEL, row, [*self.positions, *positions, positions[0]], n_live + 1)[-n_live - 1 : -1]
         for tokens, n_locked, confidence in drafted:
             part, logits = logits[: len(tokens)], logits[len(tokens) :]
             assert tokens[n_locked:] == part[n_locked:].argmax(-1).tolist()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sampler.families import UnknownFamily, recognise
+from sampler.layout import LIVE_MARKER
 from tests.support.tiny_model import tiny_tokenizer
 
 OWN = {"block_size": 16, "languages": ["python"], "layout_version": 1}
@@ -38,6 +39,7 @@ def test_seedfill_is_causal_in_context_and_reads_next_tokens() -> None:
     assert (profile.cache, profile.commit_pass, profile.causal_reading) == ("exact", True, True)
     assert (profile.block_size, profile.languages) == (16, ("python",))
     assert profile.end_id == tiny_tokenizer().id("<span_end>")
+    assert profile.live_marker_id == tiny_tokenizer().id(LIVE_MARKER)
 
 
 def test_dream_is_full_shifted_and_in_place() -> None:

@@ -67,6 +67,8 @@ class FamilyProfile:
     begin_id: int | None = None
     expand_id: int | None = None
     delete_id: int | None = None
+    live_marker_id: int | None = None
+    """Stands behind a live group while it is denoised, at the position of its first token; never committed."""
     forbidden_ids: tuple[int, ...]
     """Tokens that are never predicted: the mask and whatever else writes no text."""
     languages: tuple[str, ...] = ()

@@ -9,6 +9,9 @@ LAYOUT_VERSION = 1
 """The frozen layouts and reserved tokens that the weights were trained with."""
 
 
+LIVE_MARKER = "<spare_0>"
+
+
 def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
     """Facts of the family, the variable ones from config.json's "seedfill" object."""
     own = setting(config, "seedfill", dict)
@@ -32,6 +35,7 @@ def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
         threshold=own.get("threshold"),
         mask_id=special(vocabulary, "<mask>"),
         end_id=end_id,
+        live_marker_id=special(vocabulary, LIVE_MARKER),
         forbidden_ids=unwritable(vocabulary, setting(config, "vocab_size", int), keep=[end_id]),
         languages=tuple(setting(own, "languages", list)),
     )
