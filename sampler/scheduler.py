@@ -21,7 +21,7 @@ from sampler.canvas import Canvas, canvases
 from sampler.checkpoint import LoadedModel, ModelError
 from sampler.denoise import Row, denoise_step, read_context, start_row, stop
 from sampler.families import FamilyProfile
-from sampler.kv_cache import SlotCache
+from sampler.kv_cache import ContextSlot, SlotCache
 from sampler.messages import (
     BadMessage,
     CacheMiss,
@@ -97,15 +97,7 @@ class Scheduler:
         request, profile = job.request, model.profile
         _check(request, profile, model)
         found = canvases(request, model.tokenizer, profile, model.max_positions)
-        slot = None
-        if profile.cache == "exact":
-            cache = self._slots.setdefault(model, SlotCache(self._slot_budget_bytes))
-            reuse = cache.find(request.document, found[0].context, found[0].parts)
-            slot, job.tokens_computed = read_context(model, found[0], reuse)
-            job.cache_miss = reuse.miss
-            cache.keep(request.document, slot)
-        else:
-            job.tokens_computed = len(found[0].context)
+        slot = None if job.is_late(time.monotonic()) else self._read(job, found[0], model)
         samplings = [_sampling(request, model, i) for i in range(request.n_candidates)]
         job.model = model
         job.rows = [start_row(model, canvas.copy(), sampling, slot) for sampling in samplings for canvas in found]
@@ -189,6 +181,18 @@ class Scheduler:
         self.counters["tokens"] += sum(candidate.tokens for candidate in result.candidates)
         job.end(result)
 
+    def _read(self, job: Job, canvas: Canvas, model: LoadedModel) -> ContextSlot | None:
+        """The context's slot, read as far as no earlier request has; None where the family cannot keep one."""
+        if model.profile.cache != "exact":
+            job.tokens_computed = len(canvas.context)
+            return None
+        cache = self._slots.setdefault(model, SlotCache(self._slot_budget_bytes))
+        reuse = cache.find(job.request.document, canvas.context, canvas.parts)
+        slot, job.tokens_computed = read_context(model, canvas, reuse)
+        job.cache_miss = reuse.miss
+        cache.keep(job.request.document, slot)
+        return slot
+
     def _count_admission(self, job: Job, canvas: Canvas) -> None:
         self.counters["requests"] += 1
         self.counters["context_tokens"] += len(canvas.context)
@@ -263,8 +267,8 @@ def _show_progress(job: Job, model: LoadedModel) -> None:
 
 
 def _result(job: Job, model: LoadedModel) -> InfillResult:
-    """The request's candidates, best first by mean log-probability."""
-    ranked = sorted(job.rows, key=_mean_log_prob, reverse=True)
+    """The request's candidates: those that came to an end before those cut short, then by mean log-probability."""
+    ranked = sorted(job.rows, key=_rank, reverse=True)
     return InfillResult(
         candidates=tuple(_candidate(row, model) for row in ranked[: job.request.n_candidates]),
         model=model.id,
@@ -295,8 +299,9 @@ def _finish(canvas: Canvas) -> Finish:
     return next((end for end in order if end in ends), "end")
 
 
-def _mean_log_prob(row: Row) -> float:
-    return _mean([log_prob for span in row.canvas.spans for log_prob in span.log_probs], empty=-math.inf)
+def _rank(row: Row) -> tuple[bool, float]:
+    log_probs = [log_prob for span in row.canvas.spans for log_prob in span.log_probs]
+    return _finish(row.canvas) != "deadline", _mean(log_probs, empty=-math.inf)
 
 
 def _mean(values: Iterable[float], empty: float = 0.0) -> float:

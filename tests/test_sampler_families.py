@@ -42,6 +42,11 @@ def test_seedfill_is_causal_in_context_and_reads_next_tokens() -> None:
     assert profile.live_marker_id == tiny_tokenizer().id(LIVE_MARKER)
 
 
+def test_a_checkpoint_may_set_its_default_policy() -> None:
+    profile = recognise({**SEEDFILL, "seedfill": {**OWN, "policy": "verified", "threshold": 1}}, tiny_tokenizer())
+    assert (profile.policy, profile.threshold) == ("verified", 1.0)
+
+
 def test_dream_is_full_shifted_and_in_place() -> None:
     profile = recognise(DREAM, tiny_tokenizer())
     assert (profile.topology, profile.logit_shift, profile.live_start_offset) == ("full", 1, -1)
@@ -67,6 +72,9 @@ def test_nothing_but_text_and_the_end_may_be_predicted(config: dict[str, Any]) -
         ({**SEEDFILL, "seedfill": None}, "'seedfill' as dict"),
         ({**SEEDFILL, "seedfill": {**OWN, "layout_version": 2}}, "layout version 2"),
         ({**SEEDFILL, "seedfill": {**OWN, "block_size": "8"}}, "'block_size' as int"),
+        ({**SEEDFILL, "seedfill": {**OWN, "block_size": 0}}, "from 1 to 128"),
+        ({**SEEDFILL, "seedfill": {**OWN, "policy": "guess"}}, "the policy 'guess'"),
+        ({**SEEDFILL, "seedfill": {**OWN, "threshold": "high"}}, "'threshold' as float"),
         ({**DREAM, "mask_token_id": None}, "'mask_token_id' as int"),
         ({**DREAM, "mask_token_id": 3}, "calls token 3 the mask, the tokenizer token 2"),
     ],

@@ -150,6 +150,17 @@ def test_a_deadline_that_has_passed_still_gets_a_result(model: LoadedModel) -> N
     answer(model, one)
     assert one.result.candidates[0].finish == "deadline"
     assert one.result.candidates[0].fills == ("",)
+    assert one.result.tokens_computed == 0, "nothing is read in vain"
+
+
+def test_a_deadline_prefers_what_came_to_an_end(dream: LoadedModel) -> None:
+    board, late = Scheduler(), Heard(max_tokens=64, policy="fixed", threshold=0.0, deadline_ms=1e9)
+    board.admit(late.job, dream)
+    while not any(row.canvas.is_finished for row in late.job.rows):
+        board.round()
+    late.job.received -= 2e6
+    board.round()
+    assert late.result.candidates[0].finish == "end"
 
 
 def test_one_line_stops_at_the_first_newline(model: LoadedModel) -> None:

@@ -93,6 +93,8 @@ def special(vocabulary: Vocabulary, name: str) -> int:
 def setting(config: Config, key: str, kind: type[Any], default: Any = None) -> Any:
     """A value of config.json; raises UnknownFamily where it is missing (no default) or of another kind."""
     value = config.get(key, default)
+    if kind is float and type(value) is int:
+        return float(value)
     if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
         raise UnknownFamily(f"config.json must give {key!r} as {kind.__name__}, not {value!r}.")
     return value

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from sampler.families.profile import Config, FamilyProfile, UnknownFamily, Vocabulary, setting, special, unwritable
+from sampler.messages import Policy
 
 ARCHITECTURES = ("SeedfillForDiffusion",)
 LAYOUT_VERSION = 1
@@ -10,6 +13,7 @@ LAYOUT_VERSION = 1
 
 
 LIVE_MARKER = "<spare_0>"
+MAX_BLOCK = 128
 
 
 def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
@@ -19,6 +23,11 @@ def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
         raise UnknownFamily(
             f"The checkpoint uses layout version {own['layout_version']}, this package version {LAYOUT_VERSION}."
         )
+    block_size, policy = setting(own, "block_size", int), own.get("policy", "threshold")
+    if not 1 <= block_size <= MAX_BLOCK:
+        raise UnknownFamily(f"config.json must give 'block_size' from 1 to {MAX_BLOCK}, not {block_size}.")
+    if policy not in get_args(Policy):
+        raise UnknownFamily(f"config.json names the policy {policy!r}, which is none of {', '.join(get_args(Policy))}.")
     end_id = special(vocabulary, "<span_end>")
     return FamilyProfile(
         name="seedfill",
@@ -26,13 +35,13 @@ def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
         layout="suffix-first",
         logit_shift=0,
         live_start_offset=0,
-        block_size=setting(own, "block_size", int),
+        block_size=block_size,
         cache="exact",
         commit_pass=True,
         causal_reading=True,
         length_policy="end-token",
-        policy=own.get("policy", "threshold"),
-        threshold=own.get("threshold"),
+        policy=policy,
+        threshold=setting(own, "threshold", float) if "threshold" in own else None,
         mask_id=special(vocabulary, "<mask>"),
         end_id=end_id,
         live_marker_id=special(vocabulary, LIVE_MARKER),
