@@ -85,7 +85,7 @@ def _unused_gpu(device: str) -> list[str]:
 def _outdated_service(health: Health | None) -> list[str]:
     if health is None or health.identity == current_identity():
         return []
-    return ["The running sampler is of another version; `seedfill stop`, and the next request starts the new one."]
+    return ["The running sampler is of another version or model; the next request replaces it."]
 
 
 def _folders() -> list[str]:
