@@ -82,9 +82,14 @@ class Protocol(LanguageServerProtocol):
             return
         if not isinstance(method, str):
             raise JsonRpcInvalidRequest("A message needs a method, or the id of a request that it answers.")
+        self._check_method(method, is_request)
+        self._check_order(method)
+
+    def _check_method(self, method: str, is_request: bool) -> None:
         if method not in self.fm.builtin_features and method not in self.fm.features and method != lsp.CANCEL_REQUEST:
             raise JsonRpcMethodNotFound.of(method)
-        self._check_order(method)
+        if is_request and self.get_message_type(method) and not self.get_result_type(method):
+            raise JsonRpcInvalidRequest(f"{method} is a notification, so it takes no id.")
 
     def _check_order(self, method: str) -> None:
         if method == lsp.EXIT:

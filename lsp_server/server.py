@@ -14,6 +14,7 @@ from lsp_server.protocol import Server
 from lsp_server.resident import Client, Connect, Phase, Report
 from lsp_server.settings import LogLevel, SamplerMode
 from lsp_server.suggestions import Sleep
+from lsp_server.transport import Writer
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +69,9 @@ def connect_client(mode: SamplerMode, report: Report, *, command: Sequence[str] 
     return SamplerClient(mode=mode, on_state=on_state, command=command or SERVICE_COMMAND)
 
 
-async def serve(server: Server, reader: asyncio.StreamReader) -> int:
-    """Handle what comes from `reader` until the client or its process leaves; 0 after an orderly shutdown."""
+async def serve(server: Server, reader: asyncio.StreamReader, writer: Writer) -> int:
+    """Handle what comes from `reader` until the client or its process leaves; 0 after an orderly shutdown, else 1."""
+    server.protocol.set_writer(writer)
     try:
         await _first_of(_read(server, reader), server.leave.wait(), _parent_death(server))
     finally:
@@ -79,8 +81,8 @@ async def serve(server: Server, reader: asyncio.StreamReader) -> int:
 
 
 async def _serve_descriptors(server: Server, source: int, sink: int) -> int:
-    server.protocol.set_writer(transport.DescriptorWriter(sink, on_lost=server.leave.set))
-    return await serve(server, transport.read_in_background(source))
+    writer = transport.DescriptorWriter(sink, on_lost=server.leave.set)
+    return await serve(server, transport.read_in_background(source), writer)
 
 
 async def _read(server: Server, reader: asyncio.StreamReader) -> None:

@@ -9,6 +9,7 @@ import os
 import re
 import threading
 from collections.abc import AsyncIterator, Callable
+from typing import Protocol
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,18 @@ def read_in_background(descriptor: int) -> asyncio.StreamReader:
 
     threading.Thread(target=pump, name="stdin", daemon=True).start()
     return reader
+
+
+class Writer(Protocol):
+    """Where messages go."""
+
+    def write(self, data: bytes) -> None:
+        """Take one message, header and body."""
+        ...
+
+    def close(self) -> None:
+        """Take no more."""
+        ...
 
 
 class DescriptorWriter:
