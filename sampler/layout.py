@@ -24,6 +24,13 @@ from dataclasses import dataclass
 from sampler.messages import Snippet
 from sampler.tokenizer import Tokenizer
 
+LIVE_MARKER = "<spare_0>"
+"""Stands behind a live group while it is denoised, at the position of the group's first token, and is never committed.
+
+A visible token of a live block is judged where it stands, one of the clean stream predicts the next: the marker, which
+only live tokens see, tells the two readings apart.
+"""
+
 HOLE_STRIDE = 128
 """Positions a hole owns, its sentinel included: so many tokens at most fill one hole."""
 

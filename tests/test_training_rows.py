@@ -1,19 +1,13 @@
 import numpy as np
-import pytest
 
 from sampler.tokenizer import RESERVED, Tokenizer
 from seedfill.training import rows, runs
-from seedfill.training.noise import NoiseSchedule
-from seedfill.training.samples import Sample, SampleSource
-from tests.test_training_samples import SOURCE, TEXT
+from seedfill.training.samples import Sample
+from tests.test_training_samples import SOURCE
 
 TOKENIZER = Tokenizer.load(runs.shipped_tokenizer())
-END, MASK = TOKENIZER.id("<span_end>"), TOKENIZER.id("<mask>")
+END = TOKENIZER.id("<span_end>")
 A, B = (TOKENIZER.id(f"<hole_{i}>") for i in range(2))
-
-
-def _two_stream(seed: int, source: SampleSource = SOURCE) -> tuple[rows.Rows, rows.LiveRows]:
-    return rows.two_stream_rows(source, NoiseSchedule(), seed=seed, step=0, rows=range(2), length=256, n_live=128)
 
 
 def test_causal_rows_predict_what_comes_next_and_no_reserved_token() -> None:
@@ -45,33 +39,3 @@ def test_spans_are_laid_out_in_rounds_of_blocks() -> None:
     assert first.tokens == [A, 60, 61, 62, B, 70, END, END]  # the short span is filled up with ends
     assert second.tokens == [END, END, END]
     assert second.positions == [6, 7, 8]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_live_token_sees_its_block_and_the_clean_tokens_before_it(seed: int) -> None:
-    clean, live = _two_stream(seed)
-    for row in range(2):
-        for i in np.flatnonzero(live.maskable[row]):
-            seen = np.flatnonzero(live.mask[row, i])
-            limit = int((seen < 256).sum())
-            assert (seen[:limit] == np.arange(limit)).all()
-            group = seen[limit:] - 256
-            assert i in group
-            assert live.positions[row, i] not in clean.positions[row, max(0, limit - 1) : limit]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_only_masks_are_predicted_and_weighed(seed: int) -> None:
-    _, live = _two_stream(seed)
-    masked = live.tokens == MASK
-    assert ((live.targets != rows.IGNORED) == masked).all()
-    assert ((live.weights > 0) == masked).all()
-    assert masked.any()
-    assert not (masked & ~live.maskable).any()
-
-
-def test_live_blocks_come_from_text_between_reserved_tokens() -> None:
-    _, live = _two_stream(1)
-    text = TOKENIZER.decode([int(t) for t in live.targets[0] if t != rows.IGNORED])
-    assert text
-    assert set(text) <= set(TEXT + "\ufffd") | set("p/.012python\nfixthecodrbugas ")

@@ -17,6 +17,7 @@ from tests.test_training_samples import SOURCE
 
 TINY = replace(
     recipes.mask_smoke(),
+    network=replace(recipes.SMALLEST_NETWORK, vocab_size=recipes.VOCAB_SIZE),
     n_steps=6,
     n_rows=2,
     length=64,

@@ -1,4 +1,4 @@
-"""What is minimised: next tokens on the clean stream, masked tokens on the live one (paper Eq. 5, second term of 6)."""
+"""What is minimised: next tokens on the clean stream, masked and edited tokens on the live one (paper Eq. 5, 6)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from sampler.attention import Causal, TwoStream
 from sampler.backbone import Backbone
-from seedfill.training.rows import IGNORED, LiveRows, Rows
+from seedfill.training.live import LiveRows
+from seedfill.training.rows import IGNORED, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,10 @@ def next_token(model: Backbone, rows: Rows, device: torch.device) -> LossParts:
 
 
 def masked(model: Backbone, rows: Rows, live: LiveRows, device: torch.device, next_token_factor: float) -> LossParts:
-    """Weighted cross-entropy of masked live tokens, read at the position itself, and the clean stream's beside it.
+    """Cross-entropy of live tokens, read at the position itself, and of the clean stream's next tokens beside it.
 
-    The masked part is divided by the live tokens that could have been masked, so it estimates the ELBO per token.
+    The masked part (Eq. 6, second term) is weighted and divided by the live tokens that could have been masked, so it
+    estimates the ELBO per token. The edited part (first term) judges every token of the groups that were edited.
     """
     n_clean = rows.tokens.shape[1]
     tokens = _to(torch.cat([torch.from_numpy(rows.tokens), torch.from_numpy(live.tokens)], dim=1), device)
@@ -47,14 +49,22 @@ def masked(model: Backbone, rows: Rows, live: LiveRows, device: torch.device, ne
     clean_loss = _cross_entropy(model, hidden[:, :n_clean], _to(rows.targets, device))
     live_loss = _cross_entropy(model, hidden[:, n_clean:], _to(live.targets, device))
     weighted = live_loss * _to(live.weights, device).flatten()
+    is_edited = _to(live.is_edited, device).flatten()
+    is_masked = live.is_maskable & (live.targets != IGNORED)
     return LossParts(
-        sums={"next_token": clean_loss.sum(), "masked": weighted.sum(), "masked_plain": live_loss.detach().sum()},
+        sums={
+            "next_token": clean_loss.sum(),
+            "masked": weighted[~is_edited].sum(),
+            "edited": weighted[is_edited].sum(),
+            "masked_plain": live_loss.detach()[_to(is_masked, device).flatten()].sum(),
+        },
         counts={
             "next_token": float((rows.targets != IGNORED).sum()),
-            "masked": float(live.maskable.sum()),
-            "masked_plain": float((live.targets != IGNORED).sum()),
+            "masked": float(live.is_maskable.sum()),
+            "edited": float(live.is_edited.sum()),
+            "masked_plain": float(is_masked.sum()),
         },
-        factors={"next_token": next_token_factor, "masked": 1.0, "masked_plain": 0.0},
+        factors={"next_token": next_token_factor, "masked": 1.0, "edited": 1.0, "masked_plain": 0.0},
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sampler.backbone import BackboneConfig
-from seedfill.training.noise import NoiseSchedule
+from seedfill.training.live import LiveNoise
 from seedfill.training.samples import Mix
 
 VOCAB_SIZE = 8192
@@ -26,7 +26,9 @@ class Recipe:
     n_live: int = 0
     """Live tokens a row in the masked objective."""
     next_token_factor: float = 1.0
-    schedule: NoiseSchedule = NoiseSchedule()
+    noise: LiveNoise = LiveNoise()
+    edits_from: float = 1.0
+    """Share of the steps after which live groups are also edited (the paper: 0.8)."""
     mix: Mix = field(default_factory=Mix)
     matrix_lr: float = 0.02
     other_lr: float = 0.004
@@ -37,10 +39,9 @@ class Recipe:
     corpus: Literal["packages", "stdlib"] = "packages"
     """What is read: the built corpus, or the running Python's standard library, which everybody has."""
 
-    @property
-    def figure(self) -> str:
-        """The figure of `Trainer.evaluate` that the recipe is to lower."""
-        return "masked_plain" if self.objective == "masked" else "next_token"
+    def noise_at(self, step: int) -> LiveNoise:
+        """Masks alone at first; edits beside them from `edits_from` on."""
+        return self.noise if step >= self.edits_from * self.n_steps else replace(self.noise, edited_share=0.0)
 
     def rate_factor(self, step: int, resumed_at: int = -(10**9)) -> float:
         """What the rates are multiplied by at `step`; after weights without moments were loaded, warm up again."""
@@ -62,9 +63,7 @@ DEFAULT_NETWORK = BackboneConfig(
 )
 
 
-LARGE_NETWORK = replace(
-    DEFAULT_NETWORK, hidden_size=512, intermediate_size=1536, n_layers=8, n_heads=8, n_kv_heads=4
-)
+LARGE_NETWORK = replace(DEFAULT_NETWORK, hidden_size=512, intermediate_size=1536, n_layers=8, n_heads=8, n_kv_heads=4)
 
 
 def trunk() -> Recipe:
@@ -127,17 +126,29 @@ def branch() -> Recipe:
     )
 
 
+SMALLEST_NETWORK = replace(
+    DEFAULT_NETWORK,
+    vocab_size=512,
+    hidden_size=64,
+    intermediate_size=192,
+    n_layers=2,
+    n_heads=2,
+    n_kv_heads=1,
+    head_dim=32,
+)
+
+
 def mask_smoke() -> Recipe:
-    """Stage one in a minute: a tiny network learns to fill masks in the standard library."""
+    """Stage one in a minute: a tiny network with a tiny vocabulary learns to fill masks in the standard library."""
     return Recipe(
         name="mask-smoke",
         purpose="stage one in under a minute on the standard library: held-out masked loss before and after",
-        network=replace(DEFAULT_NETWORK, hidden_size=64, intermediate_size=192, n_layers=2, n_heads=1, n_kv_heads=1),
+        network=SMALLEST_NETWORK,
         objective="masked",
-        n_steps=80,
-        n_rows=4,
-        length=256,
-        n_live=128,
+        n_steps=200,
+        n_rows=8,
+        length=192,
+        n_live=96,
         next_token_factor=0.3,
         warmup_steps=5,
         decay_share=0.3,
@@ -145,7 +156,22 @@ def mask_smoke() -> Recipe:
     )
 
 
-RECIPES = {recipe.name: recipe for recipe in (trunk(), branch(), trunk_large(), branch_large(), mask_smoke())}
+def edit_smoke() -> Recipe:
+    """Stage two in a minute: the same network learns to repair deletions, insertions and substitutions."""
+    return replace(
+        mask_smoke(),
+        name="edit-smoke",
+        purpose="stage two in under a minute: share of edits repaired in held-out text, by operation, before and after",
+        noise=LiveNoise(edited_share=0.9),
+        edits_from=0.0,
+        next_token_factor=0.1,
+        n_live=160,
+    )
+
+
+RECIPES = {
+    recipe.name: recipe for recipe in (trunk(), branch(), trunk_large(), branch_large(), mask_smoke(), edit_smoke())
+}
 
 
 def shortened(recipe: Recipe, n_steps: int) -> Recipe:

@@ -1,4 +1,4 @@
-"""Samples packed into rows of fixed length: the clean, causal stream, and the live groups that are noised over it.
+"""Samples packed into rows of fixed length: the clean, causal stream, and the live groups that belong to it.
 
 A sample's spans are laid out in *rounds*: round r holds the r-th block of every span that is long enough, in the
 order in which they are committed when several spans grow at once. With one span, or blocks as long as the spans, that
@@ -8,17 +8,18 @@ is simply one after the other. The clean stream is causal in row order; position
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from sampler.tokenizer import RESERVED, Tokenizer
-from seedfill.training.noise import NoiseSchedule
 from seedfill.training.samples import Sample, SampleSource
 
 IGNORED = -100
 """Target of a position that teaches nothing."""
+
+BLOCK_SIZES = (1, 2, 4, 8, 8, 16, 16, 24, 32, 32)
+"""Sizes of live blocks, drawn alike: any partition is to work when sampling."""
 
 PAD_WEIGHT = 0.3
 """Weight of the end tokens that fill a span's last block behind its first one; at 1 spans end too early."""
@@ -54,45 +55,19 @@ class Rows:
     targets: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
-class LiveRows:
-    """The live stream over `Rows`: (B, L) each, and `mask` (B, L, T + L), who sees whom."""
-
-    tokens: np.ndarray
-    positions: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
-    mask: np.ndarray
-    maskable: np.ndarray
-    """True where a token could have been masked: what the masked loss is averaged over."""
-
-
 def causal_rows(source: SampleSource, *, seed: int, step: int, rows: range, length: int) -> Rows:
     """Rows `rows` of step `step`: samples one after the other until a row is full."""
-    return _stack([_fill(source, random.Random(f"{seed}/{step}/{row}"), length, None) for row in rows], length)
+    return stack([fill(source, random.Random(f"{seed}/{step}/{row}"), length, None) for row in rows], length)
 
 
-def two_stream_rows(
-    source: SampleSource, schedule: NoiseSchedule, *, seed: int, step: int, rows: range, length: int, n_live: int
-) -> tuple[Rows, LiveRows]:
-    """Clean rows of `length` and, over each, up to `n_live` noised live tokens in blocks of random size."""
-    streams, lives = [], []
-    for row in rows:
-        rng = random.Random(f"{seed}/{step}/{row}")
-        stream = _fill(source, rng, length, rng)
-        streams.append(stream)
-        lives.append(_noised(_chosen(stream, rng, length, n_live), schedule, rng, source.tokenizer, length, n_live))
-    columns = [np.stack(column) for column in zip(*lives, strict=True)]
-    return _stack(streams, length), LiveRows(*columns)
-
-
-def _fill(source: SampleSource, rng: random.Random, length: int, blocks: random.Random | None) -> Stream:
+def fill(source: SampleSource, rng: random.Random, length: int, blocks: random.Random | None) -> Stream:
+    """One row of at least `length` tokens; `blocks` draws the size of the spans' blocks, None: as long as the spans."""
     stream = Stream()
     while len(stream.tokens) < length:
         sample = source.draw(rng)
         if len(sample) > length - len(stream.tokens):  # its spans would be cut off: plain text fills the rest
             sample = source.draw_plain(rng)
-        block_size = blocks.choice((1, 2, 4, 8, 8, 16, 16, 24, 32, 32)) if blocks else 1 << 20
+        block_size = blocks.choice(BLOCK_SIZES) if blocks else 1 << 20
         append(stream, sample, block_size, source.tokenizer)
     return stream
 
@@ -142,65 +117,8 @@ def _target(token: int, tokenizer: Tokenizer) -> int:
     return token if taught else IGNORED
 
 
-def _chosen(stream: Stream, rng: random.Random, length: int, n_live: int) -> list[LiveGroup]:
-    """Groups for one row: the spans' own first, then blocks of plain text from anywhere, while there is room."""
-    groups = [group for group in stream.groups if group.limit + len(group.tokens) <= length]
-    rng.shuffle(groups)
-    groups += _text_blocks(stream, rng, length)
-    chosen, room = [], n_live
-    for group in groups:
-        if len(group.tokens) <= room:
-            chosen.append(group)
-            room -= len(group.tokens)
-    return chosen
-
-
-def _text_blocks(stream: Stream, rng: random.Random, length: int) -> Iterator[LiveGroup]:
-    """Blocks of context text: every stretch of code that stands in the clean stream can be denoised as well."""
-    for _ in range(128):
-        size = rng.choice((1, 2, 4, 8, 8, 16, 16, 24, 32, 32))
-        start = rng.randrange(1, length - size)
-        tokens = stream.tokens[start : start + size]
-        positions = stream.positions[start : start + size]
-        if min(tokens) >= len(RESERVED) and positions[-1] - positions[0] == size - 1:
-            yield LiveGroup(start, tokens, positions, [1.0] * size)
-
-
-def _noised(
-    groups: list[LiveGroup],
-    schedule: NoiseSchedule,
-    rng: random.Random,
-    tokenizer: Tokenizer,
-    length: int,
-    n_live: int,
-) -> tuple[np.ndarray, ...]:
-    """Mask each group at its own time t (Eq. 2) and weigh its masked tokens by γ'_t / γ_t (Eq. 5)."""
-    tokens = np.full(n_live, tokenizer.id("<pad>"), dtype=np.int64)
-    positions = np.zeros(n_live, dtype=np.int64)
-    targets = np.full(n_live, IGNORED, dtype=np.int64)
-    weights = np.zeros(n_live, dtype=np.float32)
-    seen = np.zeros((n_live, length + n_live), dtype=bool)
-    maskable = np.zeros(n_live, dtype=bool)
-    at = 0
-    for group in groups:
-        end = at + len(group.tokens)
-        rate, weight = schedule.at(max(rng.random(), 0.05))
-        chosen = np.array([w > 0 and rng.random() < rate for w in group.weights])
-        clean = np.array(group.tokens)
-        tokens[at:end] = np.where(chosen, tokenizer.id("<mask>"), clean)
-        positions[at:end] = group.positions
-        targets[at:end] = np.where(chosen, clean, IGNORED)
-        weights[at:end] = np.array(group.weights) * chosen * weight
-        maskable[at:end] = np.array(group.weights) > 0
-        seen[at:end, : group.limit] = True
-        seen[at:end, length + at : length + end] = True
-        at = end
-    rest = np.arange(at, n_live)
-    seen[rest, length + rest] = True  # padding attends to itself alone
-    return tokens, positions, targets, weights, seen, maskable
-
-
-def _stack(streams: list[Stream], length: int) -> Rows:
+def stack(streams: list[Stream], length: int) -> Rows:
+    """Streams cut to `length`, as a batch."""
     columns = [
         np.array([getattr(stream, name)[:length] for stream in streams], dtype=np.int64)
         for name in ("tokens", "positions", "targets")

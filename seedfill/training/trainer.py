@@ -24,7 +24,7 @@ from sampler.checkpoint import LoadedModel, loaded
 from sampler.families import seedfill
 from sampler.messages import Policy
 from sampler.tokenizer import Tokenizer
-from seedfill.training import objectives, rows, state
+from seedfill.training import live, objectives, rows, state
 from seedfill.training.corpus import Document
 from seedfill.training.optimiser import make_optimisers
 from seedfill.training.probe import probe
@@ -176,15 +176,16 @@ class Trainer:
         seed = recipe.seed if seed is None else seed
         if recipe.objective == "next_token":
             return rows.causal_rows(source, seed=seed, step=step, rows=own, length=recipe.length)
-        return rows.two_stream_rows(
-            source, recipe.schedule, seed=seed, step=step, rows=own, length=recipe.length, n_live=recipe.n_live
+        noise = recipe.noise_at(step)
+        return live.two_stream_rows(
+            source, noise, seed=seed, step=step, rows=own, length=recipe.length, n_live=recipe.n_live
         )
 
     def _parts(self, batch: Any) -> objectives.LossParts:
         if self.recipe.objective == "next_token":
             return objectives.next_token(self.network, batch, self.options.device)
-        clean, live = batch
-        return objectives.masked(self.network, clean, live, self.options.device, self.recipe.next_token_factor)
+        clean, noised = batch
+        return objectives.masked(self.network, clean, noised, self.options.device, self.recipe.next_token_factor)
 
     def _train_step(self, batch: Any) -> dict[str, float]:
         """One update; returns the step's mean losses over all processes."""
