@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sampler.messages import MAX_SPANS, InfillRequest, InfillResult
+from sampler.messages import InfillRequest, InfillResult
 from sampler.windows import PREFIX_CHARACTERS, SUFFIX_CHARACTERS, prefix_window, suffix_window
 from seedfill.errors import Refused
 from seedfill.source import SourceFile, model_text
+
+GROUP_HOLES = 4
+"""Holes filled at once: the layout names more, but models are trained with two to four in a group."""
 
 GROUP_CHARACTERS = PREFIX_CHARACTERS // 2
 """Text between the first and the last hole of one group; it is taken from the budget of the prefix window."""
@@ -60,7 +63,7 @@ async def fill_cursor(sampler: Sampler, source: SourceFile, offset: int, options
 
 
 async def fill_holes(sampler: Sampler, source: SourceFile, marker: str, options: FillOptions) -> FilledHoles:
-    """Fill every `marker`: as many at once as the layout carries, later groups seeing what earlier ones became.
+    """Fill every `marker`: several at once, later groups seeing what earlier ones became.
 
     Raises Refused when the file has no such marker.
     """
@@ -84,12 +87,12 @@ async def fill_holes(sampler: Sampler, source: SourceFile, marker: str, options:
 
 
 def hole_groups(pieces: Sequence[str]) -> list[range]:
-    """The holes between `pieces`, in runs of at most MAX_SPANS with at most GROUP_CHARACTERS between their ends."""
+    """The holes between `pieces`, in runs of at most GROUP_HOLES with at most GROUP_CHARACTERS between their ends."""
     groups: list[range] = []
     start, n_holes = 0, len(pieces) - 1
     while start < n_holes:
         stop = start + 1
-        while stop < min(n_holes, start + MAX_SPANS) and _inner_length(pieces, start, stop + 1) <= GROUP_CHARACTERS:
+        while stop < min(n_holes, start + GROUP_HOLES) and _inner_length(pieces, start, stop + 1) <= GROUP_CHARACTERS:
             stop += 1
         groups.append(range(start, stop))
         start = stop

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sampler.messages import MAX_SPANS, Candidate, InfillRequest, InfillResult
+from sampler.messages import Candidate, InfillRequest, InfillResult
 from sampler.windows import PREFIX_CHARACTERS, SUFFIX_CHARACTERS
 from seedfill.errors import Refused
-from seedfill.filling import GROUP_CHARACTERS, FillOptions, fill_cursor, fill_holes, hole_groups
+from seedfill.filling import GROUP_CHARACTERS, GROUP_HOLES, FillOptions, fill_cursor, fill_holes, hole_groups
 from seedfill.source import SourceFile
 
 
@@ -36,7 +36,7 @@ def source(text: str, name: str = "a.py") -> SourceFile:
     return SourceFile(path=Path(name), text=text, encoding="utf-8", byte_order_mark=b"", raw=text.encode())
 
 
-@pytest.mark.parametrize("n_holes", [1, 2, MAX_SPANS, MAX_SPANS + 1, 3 * MAX_SPANS])
+@pytest.mark.parametrize("n_holes", [1, 2, GROUP_HOLES, GROUP_HOLES + 1, 3 * GROUP_HOLES])
 def test_holes_are_filled_in_document_order(n_holes: int) -> None:
     sampler = CountingSampler()
     text = "".join(f"x{i} = ▢\n" for i in range(n_holes))
@@ -44,16 +44,19 @@ def test_holes_are_filled_in_document_order(n_holes: int) -> None:
     assert filled.text == "".join(f"x{i} = <{i}>\n" for i in range(n_holes))
     assert [hole.text for hole in filled.holes] == [f"<{i}>" for i in range(n_holes)]
     assert [text[hole.offset] for hole in filled.holes] == ["▢"] * n_holes
-    assert len(sampler.requests) == -(-n_holes // MAX_SPANS)
+    assert len(sampler.requests) == -(-n_holes // GROUP_HOLES)
     assert not any("▢" in piece for request in sampler.requests for piece in request.pieces)
 
 
 def test_a_later_group_sees_what_earlier_ones_became() -> None:
     sampler = CountingSampler()
-    text = "".join(f"x{i} = ▢\n" for i in range(MAX_SPANS + 1))
+    text = "".join(f"x{i} = ▢\n" for i in range(GROUP_HOLES + 1))
     asyncio.run(fill_holes(sampler, source(text), "▢", FillOptions()))
-    assert sampler.requests[0].pieces[-1] == "\nx8 = \n"
-    assert sampler.requests[1].pieces == ("".join(f"x{i} = <{i}>\n" for i in range(8)) + "x8 = ", "\n")
+    assert sampler.requests[0].pieces[-1] == f"\nx{GROUP_HOLES} = \n"
+    assert sampler.requests[1].pieces == (
+        "".join(f"x{i} = <{i}>\n" for i in range(GROUP_HOLES)) + f"x{GROUP_HOLES} = ",
+        "\n",
+    )
 
 
 def test_holes_far_apart_are_filled_apart() -> None:
