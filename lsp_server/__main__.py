@@ -1,4 +1,7 @@
-"""`python -m lsp_server`: the language server over standard input and output."""
+"""`python -P -m lsp_server`: the language server over standard input and output, as `seedfill lsp` starts it.
+
+Without -P Python would import from the working folder, which is a project that somebody edits.
+"""
 
 from __future__ import annotations
 

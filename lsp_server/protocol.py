@@ -151,7 +151,7 @@ class Server(LanguageServer):
         self.leave = asyncio.Event()
         """Set when the server is to end."""
         self.initialized = asyncio.Event()
-        """Set when `initialize` was answered."""
+        """Set when `initialize` has come, and with it the id of the client's process."""
         self._state: tuple[Phase, str] | None = None
 
     @property

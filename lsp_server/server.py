@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -37,6 +39,8 @@ def run(
 
     What is given here wins over the client's settings.
     """
+    if os.isatty(0):
+        print("This speaks to an editor over standard input and output; Ctrl-D ends it.", file=sys.stderr)
     source, sink = transport.claim_stdio()
     start_logging(log_level or "info")
     given = {"sampler": {"mode": sampler}, "log": {"level": log_level}}
@@ -101,8 +105,10 @@ async def _parent_death(server: Server) -> None:
 async def _first_of(*awaitables: Coroutine[Any, Any, Any]) -> None:
     """Until the first of them is done; the others are cancelled, and an error is passed on."""
     tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
-    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
     for task in done:
         task.result()

@@ -48,7 +48,8 @@ class CompletionSettings:
     languages: tuple[str, ...] = ("python",)
     """Language ids in which suggestions come unasked; "*" stands for all."""
     fallback: bool = False
-    """Offer suggestions in the ordinary completion list too, for clients without inline completion."""
+    """Offer suggestions in the ordinary completion list too, for clients without inline completion. Capabilities
+    are told once, so this is heard in initializationOptions alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
