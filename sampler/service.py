@@ -21,6 +21,7 @@ from typing import TypeAlias
 import uvicorn
 
 from sampler.app import App, Engine, IdleTimes
+from sampler.devices import wait_passively
 from sampler.handshake import Identity, current_identity
 from sampler.launch import ALREADY_RUNNING
 from sampler.lifetime import AlreadyRunning, StartError, note_failure, only_service
@@ -75,8 +76,7 @@ def run(options: Options, make_engine: EngineFactory = default_engine, identity:
 
     `make_engine` and `identity`: what answers, and as whom; by default what is installed.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads: threads that spin while they
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")  # wait make every matmul 20 times slower on a busy machine
+    wait_passively()
     _log_to_file()
     try:
         me = identity or current_identity()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded: on a busy machine
-os.environ.setdefault("GOMP_SPINCOUNT", "0")  # threads that spin make every matmul 20 times slower
+from sampler.devices import wait_passively
+
+wait_passively()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -85,9 +84,9 @@ def infill(
 @contextmanager
 def _engine(model: Path | None, device: str) -> Iterator[Any]:
     """An engine of our own: an evaluation must not take its turn behind somebody's editor."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded: threads that spin while they
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")  # wait make every matmul 20 times slower on a busy machine
-    from sampler.devices import NoDevice
+    from sampler.devices import NoDevice, wait_passively
+
+    wait_passively()
     from sampler.engine import Engine
 
     if model is not None:

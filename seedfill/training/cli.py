@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from platformdirs import user_cache_path, user_state_path
 
+from sampler.devices import wait_passively
+
 app = typer.Typer(
     no_args_is_help=True, help="Build the corpus, learn the tokenizer, train.", epilog="Example: seedfill train recipes"
 )
@@ -105,6 +107,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Train a recipe. Killed at any moment and resumed, it goes on as if nothing had happened."""
+    wait_passively()
     from seedfill.training import runs
 
     try:
