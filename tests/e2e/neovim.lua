@@ -29,9 +29,10 @@ end, { expr = true, desc = 'Accept the ghost text' })
 
 Test = {}
 
+-- Neovim turns inline completion on for a buffer some time after the server is initialized; it then waits for
+-- insert mode.
 function Test.ready()
-  local client = vim.lsp.get_clients({ name = 'seedfill' })[1]
-  return client ~= nil and client.initialized == true
+  return #vim.api.nvim_get_autocmds({ event = 'InsertEnter', buffer = 0 }) > 0
 end
 
 -- Each ghost text on screen: the line it stands on, the column, and its lines.

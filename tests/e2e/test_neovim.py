@@ -1,4 +1,4 @@
-"""Ghost text in a real Neovim, over the real server and service; the model alone is a script.
+"""Ghost text in a real Neovim, over the real server and service; the model is a script, and the shipped one once.
 
 `run-neovim.sh` runs this; NVIM names the program that `setup-neovim.sh` unpacked.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -210,6 +211,17 @@ def test_leaving_insert_mode_cancels_what_was_asked(neovim: Neovim) -> None:
     eventually(lambda: neovim.script.entries("cancelled"), "the end of the request in the service")
     assert neovim.lines() == ["x = abc"]
     assert neovim.ghost() is None
+
+
+def test_the_shipped_model_continues_code(neovim: Neovim) -> None:
+    command = [sys.executable, "-P", "-m", "lsp_server", "--stdio", "--sampler", "private"]
+    neovim.environment["SEEDFILL_TEST_COMMAND"] = json.dumps(command)
+    neovim.environment["SEEDFILL_TEST_OPTIONS"] = json.dumps({"completion": {"deadlineMs": 60_000}})
+    neovim.open("def area(width, height):\n    return ║\n\n\ndef volume(width, height, depth):\n    pass\n")
+    ghost = eventually(neovim.ghost, "ghost text")
+    assert ghost
+    neovim.keys("<Tab>")
+    eventually(lambda: "\n".join(neovim.lines()[1:]).startswith(f"    return {ghost}\n"), "the accepted text")
 
 
 def test_the_server_leaves_with_neovim(neovim: Neovim) -> None:
