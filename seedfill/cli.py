@@ -32,6 +32,10 @@ app = typer.Typer(
 )
 
 
+_TYPER_INTERRUPTED = 130
+"""What typer makes of Ctrl-C."""
+
+
 class TrainGroup(TyperGroup):
     """The commands of `seedfill.training.cli`, imported when one is named and not before."""
 
@@ -98,7 +102,10 @@ def run(args: Sequence[str] | None = None) -> int:
     0 done · 1 failed while working · 2 bad input or usage · 3 refused, or nothing to change.
     """
     try:
-        return app(args=args, standalone_mode=False) or 0
+        code = app(args=args, standalone_mode=False) or 0
+        if code != _TYPER_INTERRUPTED:
+            return code
+        complain("Interrupted.")
     except CommandError as error:
         complain(str(error))
         return error.exit_code
@@ -108,7 +115,7 @@ def run(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has left, as `| head` does; later flushes must not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         complain("The program that reads the output has closed it.")
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort):  # before typer takes over, or at a prompt
         complain("Interrupted.")
     except OSError as error:
         complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")

@@ -85,6 +85,14 @@ def test_an_error_inside_is_one_sentence_too(
     assert err == "seedfill: An error inside seedfill, RuntimeError: the works (SEEDFILL_TRACEBACK=1 shows where).\n"
 
 
+def test_ctrl_c_is_one_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sampler.client.stop_service", interrupted)
+    assert run(capsys, "stop") == (1, "", "seedfill: Interrupted.\n")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["fill", "none.py", "--at", "1:1"], ["stop"]])
 def test_light_commands_load_nothing_heavy(arguments: list[str]) -> None:
     code = (
