@@ -42,6 +42,23 @@ class Block:
         """Keep the first n tokens."""
         self.tokens, self.is_masked, self.confidence = self.tokens[:n], self.is_masked[:n], self.confidence[:n]
 
+    def decide(self, i: int, token: int, probability: float) -> None:
+        """Write a token."""
+        self.tokens[i], self.confidence[i], self.is_masked[i] = token, probability, False
+
+    def expand(self, i: int, mask_id: int) -> None:
+        """Put a mask before token i; what stands behind moves on by one position."""
+        self._splice(i, i, torch.tensor([mask_id]), torch.tensor([True]), torch.ones(1))
+
+    def delete(self, i: int) -> None:
+        """Drop token i, masked or not."""
+        self._splice(i, i + 1, self.tokens[:0], self.is_masked[:0], self.confidence[:0])
+
+    def _splice(self, start: int, end: int, tokens: Tensor, is_masked: Tensor, confidence: Tensor) -> None:
+        self.tokens = torch.cat([self.tokens[:start], tokens, self.tokens[end:]])
+        self.is_masked = torch.cat([self.is_masked[:start], is_masked, self.is_masked[end:]])
+        self.confidence = torch.cat([self.confidence[:start], confidence, self.confidence[end:]])
+
     def mask_again(self, mask_id: int) -> None:
         """Back to masks, locked tokens apart."""
         self.tokens[self.n_locked :] = mask_id
@@ -102,6 +119,24 @@ class Span:
             self.finish = "end"
         elif len(self.tokens) >= self.limit:
             self.finish = "length"
+
+    def amend(self, answers: Sequence[tuple[int, int, float]], profile: FamilyProfile) -> None:
+        """Do to the block what the model said of its tokens, each (index, answer, probability), in rising order.
+
+        `<delete>` drops the token, `<expand>` puts one MASK before it and leaves it as it is, anything else stands in
+        its place: one rule for masks and visible tokens. What would leave the block without a token of its own, or
+        the span with more than its limit, is left undone.
+        """
+        assert self.block is not None
+        for i, answer, probability in reversed(answers):
+            if answer == profile.delete_id:
+                if len(self.block) > self.block.n_locked + 1:
+                    self.block.delete(i)
+            elif answer == profile.expand_id:
+                if len(self.tokens) + len(self.block) - self.block.n_anchor < self.limit:
+                    self.block.expand(i, profile.mask_id)
+            else:
+                self.block.decide(i, answer, probability)
 
     def text_tokens(self, mask_id: int) -> list[int]:
         """Committed and unmasked tokens in order, masks left out."""

@@ -1,8 +1,10 @@
 """One step of denoising, for the editor, distillation and rollouts alike, and the loop over blocks.
 
-A step is one pass over the live blocks of a batch of rows. A row with masks left unmasks some of them; a row without
-commits: its block is read once more, causally, its keys and values move to the row's tail, and the logits of that
-reading say how probable the text is. Between two steps nothing is half done: a step is a control point.
+A step is one pass over the live blocks of a batch of rows. A row with masks left unmasks some of them. A row without
+is looked at once more, where it may edit: tokens that the model is sure should be others are replaced, dropped, or
+given a mask before them, for a bounded number of steps. Then it commits: its block is read causally, its keys and
+values move to the row's tail, and the logits of that reading say how probable the text is. Between two steps nothing
+is half done: a step is a control point.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -21,7 +23,10 @@ from sampler.canvas import Block, Canvas, Span
 from sampler.families import FamilyProfile
 from sampler.kv_cache import ContextSlot, KeyValues, Reuse, Tail, join
 from sampler.messages import Finish
-from sampler.unmask import Sampling, agreeing, forbid, pick, unmask
+from sampler.unmask import Sampling, agreeing, forbid, judge, pick, unmask
+
+Phase: TypeAlias = Literal["unmask", "edit", "commit"]
+"""What a row's next pass is for."""
 
 
 class Model(Protocol):
@@ -58,6 +63,15 @@ class Row:
     """In place: position → token of the row at the last refresh."""
     n_forwards: int = 0
     """Passes over a live block, commits and refreshes included, reading the context apart."""
+    edits_left: int = 0
+    """Steps in which the blocks at work may still be edited."""
+
+    @property
+    def phase(self) -> Phase:
+        """What the next pass is for."""
+        if self.canvas.has_masks:
+            return "unmask"
+        return "edit" if self.edits_left else "commit"
 
     @property
     def past(self) -> tuple[KeyValues, ...]:
@@ -69,13 +83,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One row's share of a forward: n tokens with their positions; `wanted` are the indices to read logits at."""
+    """One row's share of a forward: n tokens with their positions; `wanted` are the indices to read logits at.
+
+    `answers` are ids that the model may say here though they write no text.
+    """
 
     tokens: list[int]
     positions: list[int]
     past: tuple[KeyValues, ...]
     is_causal: bool
     wanted: list[int]
+    answers: tuple[int, ...] = ()
 
 
 OnStep = Callable[[Canvas], None]
@@ -116,7 +134,7 @@ def denoise(model: Model, rows: Sequence[Row], on_step: OnStep | None = None) ->
 
 @torch.no_grad()
 def denoise_step(model: Model, rows: Sequence[Row], on_step: OnStep | None = None) -> None:
-    """One pass over the live blocks of all unfinished rows; each then unmasks or commits.
+    """One pass over the live blocks of all unfinished rows; each then unmasks, edits or commits.
 
     `on_step` sees every row's canvas afterwards; it must copy what it keeps.
     """
@@ -127,10 +145,10 @@ def denoise_step(model: Model, rows: Sequence[Row], on_step: OnStep | None = Non
     hidden, packed = _forward(model, passes)
     for i, (row, logits) in enumerate(zip(rows, _logits(model, hidden, passes), strict=True)):
         row.n_forwards += 1
-        if row.canvas.has_masks:
-            _unmask(model, row, logits)
-        else:
+        if row.phase == "commit":
             _commit(model, row, logits, packed, i)
+        else:
+            _decide(model, row, logits)
         if on_step is not None:
             on_step(row.canvas)
 
@@ -149,6 +167,7 @@ def _open_blocks(model: Model, row: Row) -> None:
     profile, closed = model.profile, [s for s in row.canvas.spans if s.finish is None and s.block is None]
     for span in closed:
         span.open_block(row.sampling.block_size, profile.mask_id)
+        row.edits_left = row.sampling.n_edit_steps
     if row.slot is None and (closed or profile.cache == "none"):
         _refresh(model, row)
 
@@ -176,24 +195,26 @@ def _window(profile: FamilyProfile, row: Row) -> dict[int, int]:
 
 
 def _live_pass(profile: FamilyProfile, row: Row) -> Pass:
-    """Both ways and at the masks, or causally and at every token when the blocks are to be committed."""
+    """Both ways and at what is asked about, or causally and at every token when the blocks are to be committed."""
     window = _window(profile, row)
-    commits = not row.canvas.has_masks
-    index = {position: i for i, position in enumerate(window)}
-    wanted = (
-        list(index.values())
-        if commits
-        else [
-            index[block.start + i - profile.logit_shift]
-            for block in _blocks(row.canvas)
-            for i in block.is_masked.nonzero()[:, 0].tolist()
-        ]
-    )
     tokens, positions = list(window.values()), list(window)
-    if profile.live_marker_id is not None and not commits:
+    if row.phase == "commit":
+        return Pass(tokens, positions, row.past, True, list(range(len(tokens))))
+    index = {position: i for i, position in enumerate(window)}
+    wanted = [
+        index[block.start + i - profile.logit_shift]
+        for block in _blocks(row.canvas)
+        for i in _asked(block, row.phase).tolist()
+    ]
+    if profile.live_marker_id is not None:
         tokens.append(profile.live_marker_id)
         positions.append(positions[0])
-    return Pass(tokens, positions, row.past, commits, wanted)
+    return Pass(tokens, positions, row.past, False, wanted, profile.edit_ids if row.edits_left else ())
+
+
+def _asked(block: Block, phase: Phase) -> Tensor:
+    """Indices of the tokens that a pass asks about: the masks, or to edit every token that was not given."""
+    return block.is_masked.nonzero()[:, 0] if phase == "unmask" else torch.arange(block.n_locked, len(block))
 
 
 def _forward(model: Model, passes: Sequence[Pass]) -> tuple[Tensor, Packed]:
@@ -206,30 +227,44 @@ def _forward(model: Model, passes: Sequence[Pass]) -> tuple[Tensor, Packed]:
 
 
 def _logits(model: Model, hidden: Tensor, passes: Sequence[Pass]) -> list[Tensor]:
-    """Logits (len(wanted), V) of each pass, forbidden tokens out."""
+    """Logits (len(wanted), V) of each pass, forbidden tokens out but for those that the pass may answer."""
     wanted, offset = [], 0
     for p in passes:
         wanted += [offset + i for i in p.wanted]
         offset += len(p.tokens)
     chosen = hidden.index_select(0, torch.tensor(wanted, dtype=torch.long, device=hidden.device))
-    logits = forbid(model.backbone.logits(chosen), model.is_forbidden)
-    return list(torch.split(logits, [len(p.wanted) for p in passes]))
+    parts = torch.split(model.backbone.logits(chosen), [len(p.wanted) for p in passes])
+    return [forbid(part, model.is_forbidden, p.answers) for part, p in zip(parts, passes, strict=True)]
 
 
-def _unmask(model: Model, row: Row, logits: Tensor) -> None:
-    """Decide on the masked positions of every block, logits (all of them, V)."""
-    blocks = [block for block in _blocks(row.canvas) if bool(block.is_masked.any())]
-    for block, part in zip(blocks, torch.split(logits, [int(b.is_masked.sum()) for b in blocks]), strict=True):
-        proposal, taken = unmask(part, row.sampling)
-        where = block.is_masked.nonzero()[:, 0][taken.cpu()]
-        block.tokens[where] = proposal.tokens[taken].cpu()
-        block.confidence[where] = proposal.probability[taken].cpu()
-        block.is_masked[where] = False
-        _cut_at_end(row.canvas, block)
-    if not model.profile.commit_pass and not row.canvas.has_masks:
-        for span in row.canvas.open_spans:
-            block = _block(span)
-            _close(row.canvas, span, len(block), _log(block.confidence))
+def _decide(model: Model, row: Row, logits: Tensor) -> None:
+    """Unmask or edit every block, by the logits (all that was asked about, V)."""
+    phase, spans, n_said, n_resized = row.phase, row.canvas.open_spans, 0, 0
+    asked = [_asked(_block(span), phase) for span in spans]
+    for span, where, part in zip(spans, asked, torch.split(logits, list(map(len, asked))), strict=True):
+        if len(where):
+            answers = _answers(_block(span), where, part, row)
+            n_said += len(answers)
+            n_resized += sum(answer in model.profile.edit_ids for _, answer, _ in answers)
+            span.amend(answers, model.profile)
+            _cut_at_end(row.canvas, _block(span))
+    if phase == "edit" and not n_said:
+        row.edits_left = 0
+    elif phase == "edit" or n_resized:
+        row.edits_left -= 1
+    if not model.profile.commit_pass and row.phase == "commit":
+        for span in spans:
+            _close(row.canvas, span, len(_block(span)), _log(_block(span).confidence))
+
+
+def _answers(block: Block, where: Tensor, logits: Tensor, row: Row) -> list[tuple[int, int, float]]:
+    """What becomes of which tokens: (index in the block, answer, probability)."""
+    if row.phase == "unmask":
+        proposal, taken = unmask(logits, row.sampling)
+    else:
+        proposal, taken = judge(logits, block.tokens[where], row.sampling)
+    indices = where[taken.cpu()].tolist()
+    return list(zip(indices, proposal.tokens[taken].tolist(), proposal.probability[taken].tolist(), strict=True))
 
 
 def _cut_at_end(canvas: Canvas, block: Block) -> None:

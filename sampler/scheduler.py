@@ -249,6 +249,7 @@ def _sampling(request: InfillRequest, model: LoadedModel, index: int) -> Samplin
         temperature=temperature,
         top_p=request.top_p,
         generator=generator,
+        edit_threshold=profile.edit_threshold,
     )
 
 

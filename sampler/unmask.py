@@ -1,15 +1,15 @@
-"""Which masked positions get a token in this step, and which token: policies as functions of tensors.
+"""Which positions of a block get a token in this step, and which token: policies as functions of tensors.
 
-Everything speaks of the masked positions of one block alone, m of them, so a position that is not masked cannot
-change. Each policy looks at the proposal and says which positions to take, (m,) bool; it always takes
-at least one, so every step comes nearer to the end.
+A policy speaks of the masked positions of one block alone, m of them, so a position that is not masked cannot
+change. It looks at the proposal and says which positions to take, (m,) bool; it always takes
+at least one, so every step comes nearer to the end. What is written already is looked at by `judge` alone.
 
 threshold: Fast-dLLM (arXiv 2505.22618) · entropy: EB-Sampler (arXiv 2505.24857) · margin and fixed: LLaDA, Dream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,10 +17,13 @@ from torch import Tensor
 
 from sampler.messages import Policy
 
+EDIT_STEPS = 4
+"""Most steps in which a block may be edited: a gap of n tokens takes n of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A token for every masked position, its probability before temperature, and the logits' log-probabilities."""
+    """A token for every position asked about, its probability before temperature, and all log-probabilities."""
 
     tokens: Tensor  # (m,)
     probability: Tensor  # (m,)
@@ -37,6 +40,13 @@ class Sampling:
     temperature: float = 0.0
     top_p: float = 1.0
     generator: torch.Generator | None = None
+    edit_threshold: float | None = None
+    """τ_edit: how sure the model must be of something else for a written token to change; None: never."""
+
+    @property
+    def n_edit_steps(self) -> int:
+        """Steps a block may spend on edits; none where the causal reading has the last word anyway."""
+        return 0 if self.edit_threshold is None or self.is_checked else EDIT_STEPS
 
     @property
     def is_checked(self) -> bool:
@@ -44,8 +54,10 @@ class Sampling:
         return self.policy in ("verified", "sequential")
 
 
-def forbid(logits: Tensor, is_forbidden: Tensor) -> Tensor:
-    """Logits (…, V) as float32, without a chance for forbidden tokens."""
+def forbid(logits: Tensor, is_forbidden: Tensor, but: Sequence[int] = ()) -> Tensor:
+    """Logits (…, V) as float32, without a chance for forbidden tokens other than `but`."""
+    if but:
+        is_forbidden = is_forbidden.index_fill(0, torch.tensor(but, device=is_forbidden.device), False)
     return logits.float().masked_fill(is_forbidden, -torch.inf)
 
 
@@ -132,6 +144,18 @@ def unmask(logits: Tensor, sampling: Sampling) -> tuple[Proposal, Tensor]:
     """One decision over the m masked positions of a block: the proposal and which of it to take, (m,) bool."""
     proposal = propose(logits, sampling)
     return proposal, POLICIES[sampling.policy](proposal, sampling)
+
+
+def judge(logits: Tensor, tokens: Tensor, sampling: Sampling) -> tuple[Proposal, Tensor]:
+    """What the model would rather have than the written tokens (m,), by logits (m, V), and where it is sure of it.
+
+    The answer is always the likeliest, whatever the temperature: a draw would spoil what is right.
+    """
+    assert sampling.edit_threshold is not None
+    log_probs = logits.log_softmax(-1)
+    best, answers = log_probs.max(-1)
+    is_sure = best.exp() >= sampling.edit_threshold
+    return Proposal(answers, best.exp(), log_probs), is_sure & (answers != tokens.to(answers.device))
 
 
 def agreeing(draft: Tensor, own: Tensor, n_trusted: int) -> int:

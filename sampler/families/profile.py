@@ -66,13 +66,21 @@ class FamilyProfile:
     end_id: int
     begin_id: int | None = None
     expand_id: int | None = None
+    """Said of a token: one MASK belongs before it. None for models that were not taught to edit, as `delete_id`."""
     delete_id: int | None = None
+    edit_threshold: float | None = None
+    """τ_edit of finished blocks, see `Sampling`; None: what is written stays."""
     live_marker_id: int | None = None
     """Stands behind a live group while it is denoised, at the position of its first token; never committed."""
     forbidden_ids: tuple[int, ...]
     """Tokens that are never predicted: the mask and whatever else writes no text."""
     languages: tuple[str, ...] = ()
     """What the family's text was written in; empty: unknown, so any."""
+
+    @property
+    def edit_ids(self) -> tuple[int, ...]:
+        """Answers that change a block's length."""
+        return tuple(i for i in (self.delete_id, self.expand_id) if i is not None)
 
 
 def unwritable(vocabulary: Vocabulary, vocab_size: int, keep: Iterable[int]) -> tuple[int, ...]:

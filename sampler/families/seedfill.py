@@ -28,6 +28,10 @@ def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
         raise UnknownFamily(f"config.json must give 'block_size' from 1 to {MAX_BLOCK}, not {block_size}.")
     if policy not in get_args(Policy):
         raise UnknownFamily(f"config.json names the policy {policy!r}, which is none of {', '.join(get_args(Policy))}.")
+    can_edit = setting(own, "edits", bool, False)
+    edit_threshold = setting(own, "edit_threshold", float) if "edit_threshold" in own else None
+    if edit_threshold is not None and not (can_edit and 0 < edit_threshold <= 1):
+        raise UnknownFamily("config.json may give 'edit_threshold' above 0 and up to 1, and only with 'edits': true.")
     end_id = special(vocabulary, "<span_end>")
     return FamilyProfile(
         name="seedfill",
@@ -44,6 +48,9 @@ def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
         threshold=setting(own, "threshold", float) if "threshold" in own else None,
         mask_id=special(vocabulary, "<mask>"),
         end_id=end_id,
+        expand_id=special(vocabulary, "<expand>") if can_edit else None,
+        delete_id=special(vocabulary, "<delete>") if can_edit else None,
+        edit_threshold=edit_threshold,
         live_marker_id=special(vocabulary, LIVE_MARKER),
         forbidden_ids=unwritable(vocabulary, setting(config, "vocab_size", int), keep=[end_id]),
         languages=tuple(setting(own, "languages", list)),
