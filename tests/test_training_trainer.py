@@ -53,6 +53,12 @@ def test_resumed_gives_the_losses_of_uninterrupted(objective: str, tmp_path: Pat
     assert _losses(tmp_path / "cut") == _losses(tmp_path / "whole")
 
 
+def test_rows_drawn_by_processes_are_the_same_rows(tmp_path: Path) -> None:
+    _trainer(TINY, tmp_path / "thread").run(lambda entry: None)
+    _trainer(TINY, tmp_path / "processes", n_workers=2).run(lambda entry: None)
+    assert _losses(tmp_path / "thread") == _losses(tmp_path / "processes")
+
+
 def test_training_lowers_the_held_out_loss(tmp_path: Path) -> None:
     trainer = _trainer(replace(TINY, n_steps=40), tmp_path)
     before = trainer.evaluate()

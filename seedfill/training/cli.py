@@ -104,6 +104,7 @@ def run(
     export: Annotated[Path | None, typer.Option(help="Write the weights into this folder at the end.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     compiled: Annotated[bool, typer.Option("--compile/--no-compile", help="Compile the network.")] = True,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that draw rows; for a GPU, one a core.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Train a recipe. Killed at any moment and resumed, it goes on as if nothing had happened."""
@@ -123,6 +124,7 @@ def run(
                 export=export,
                 device=device,
                 compile=compiled,
+                n_workers=workers,
             ),
             lambda entry: print(json.dumps(entry), file=sys.stderr, flush=True),
         )

@@ -34,6 +34,7 @@ class Request:
     export: Path | None = None
     device: str = "auto"
     compile: bool = True
+    n_workers: int = 0
 
 
 def shipped_tokenizer() -> Path:
@@ -59,6 +60,7 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
             dtype=devices.pick_dtype(device),
             stop_after_steps=request.stop_after,
             compile=request.compile and recipe.corpus == "packages",
+            n_workers=request.n_workers,
         ),
     )
     _continue(trainer, request)

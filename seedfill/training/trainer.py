@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ from sampler.checkpoint import LoadedModel, loaded
 from sampler.families import seedfill
 from sampler.messages import Policy
 from sampler.tokenizer import Tokenizer
-from seedfill.training import live, objectives, rows, state
+from seedfill.training import feed, live, objectives, rows, state
 from seedfill.training.corpus import Document
 from seedfill.training.optimiser import make_optimisers
 from seedfill.training.probe import probe
@@ -64,6 +64,8 @@ class Options:
     """Held-out lines filled at every evaluation; 0: none."""
     stop_after_steps: int | None = None
     compile: bool = False
+    n_workers: int = 0
+    """Processes that draw rows; 0: a thread, which is enough for a CPU."""
 
 
 class Trainer:
@@ -112,7 +114,7 @@ class Trainer:
             last = min(last, self.step + self.options.stop_after_steps)
         saved_at = logged_at = time.monotonic()
         logged_step = self.step
-        for batch in self._batches(last):
+        for batch in feed.batches(partial(self._draw, self.source), self.step, last, self.options.n_workers):
             figures = self._train_step(batch)
             self.step += 1
             self.tokens_seen += self.recipe.n_rows * self.recipe.length
@@ -158,16 +160,6 @@ class Trainer:
             model = Backbone(self.recipe.network).to(self.options.device, self.options.dtype)
             model.load_state_dict(self.weights_model.state_dict())
         return model
-
-    def _batches(self, last: int) -> Iterator[Any]:
-        """The rows of each coming step, drawn one step ahead on another thread."""
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(self._draw, self.source, self.step)
-            for step in range(self.step, last):
-                batch = ahead.result()
-                if step + 1 < last:
-                    ahead = pool.submit(self._draw, self.source, step + 1)
-                yield batch
 
     def _draw(self, source: SampleSource, step: int, seed: int | None = None) -> Any:
         recipe = self.recipe
