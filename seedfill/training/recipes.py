@@ -114,6 +114,7 @@ def branch() -> Recipe:
         purpose="the trunk adapted to masked live blocks (two streams), with a decay; what is shipped",
         network=DEFAULT_NETWORK,
         objective="masked",
+        mix=Mix(plain=0.1, infill=0.75, holes=0.1, repair=0.05),
         n_steps=600,
         n_rows=4,
         length=768,
