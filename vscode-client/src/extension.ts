@@ -1,0 +1,51 @@
+// The extension: commands, settings and a status item around one session with the language server.
+
+import { commands, type ExtensionContext, type TextDocument, window, workspace } from "vscode";
+import { Environment } from "./environment";
+import { programFromSettings } from "./program";
+import { Session } from "./session";
+import { isEnabled, isWantedIn, SECTION, toggle } from "./settings";
+import { Status } from "./status";
+
+/** A change of any of these needs another server process. */
+const OF_THE_PROCESS = ["server", "install"].map((section) => `${SECTION}.${section}`);
+
+let session: Session | undefined;
+
+export function activate(context: ExtensionContext): void {
+  const log = window.createOutputChannel("Seedfill", { log: true });
+  const status = new Status();
+  const environment = new Environment(context, log);
+  const ours = new Session(async () => (await programFromSettings()) ?? (await environment.program()), log, status);
+  session = ours;
+
+  const startIfWanted = (document: TextDocument): void => {
+    if (!ours.hasStarted && isWantedIn(document)) void ours.start();
+  };
+  const suggest = async (): Promise<void> => {
+    await ours.start();
+    await commands.executeCommand("editor.action.inlineSuggest.trigger");
+  };
+  context.subscriptions.push(
+    log,
+    status,
+    commands.registerCommand("seedfill.suggest", suggest),
+    commands.registerCommand("seedfill.toggle", toggle),
+    commands.registerCommand("seedfill.restart", () => ours.restart()),
+    commands.registerCommand("seedfill.showLog", () => log.show()),
+    workspace.onDidOpenTextDocument(startIfWanted),
+    workspace.onDidChangeConfiguration(async (change) => {
+      if (!change.affectsConfiguration(SECTION)) return;
+      status.isEnabled = isEnabled();
+      const isOfTheProcess = OF_THE_PROCESS.some((section) => change.affectsConfiguration(section));
+      if (ours.hasStarted) await (isOfTheProcess ? ours.restart() : ours.announceSettings());
+      workspace.textDocuments.forEach(startIfWanted);
+    }),
+  );
+  status.isEnabled = isEnabled();
+  workspace.textDocuments.forEach(startIfWanted);
+}
+
+export async function deactivate(): Promise<void> {
+  await session?.stop();
+}
