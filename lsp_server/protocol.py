@@ -29,10 +29,11 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, default_converter
 from pygls.uris import to_fs_path
 
+from lsp_server.clock import Clock, LoopClock
 from lsp_server.documents import Document, Encoding
 from lsp_server.resident import Connect, Phase, ResidentSampler
 from lsp_server.settings import Settings
-from lsp_server.suggestions import Sleep, Suggestions
+from lsp_server.suggestions import Suggestions
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ class Server(LanguageServer):
 
     protocol: Protocol
 
-    def __init__(self, connect: Connect, *, sleep: Sleep = asyncio.sleep, overrides: Mapping[str, Any]) -> None:
+    def __init__(self, connect: Connect, *, clock: Clock | None = None, overrides: Mapping[str, Any]) -> None:
         super().__init__("seedfill", _version(), protocol_cls=Protocol, converter_factory=default_converter)
         self.documents: dict[str, Document] = {}
         self.settings = Settings()
@@ -147,7 +148,8 @@ class Server(LanguageServer):
         self.complaints: set[str] = set()
         """What was said of the settings, so that nothing is said twice."""
         self.sampler = ResidentSampler(connect, self.report_state)
-        self.suggestions = Suggestions(self.sampler, sleep=sleep)
+        self.clock = clock or LoopClock()
+        self.suggestions = Suggestions(self.sampler, clock=self.clock)
         self.leave = asyncio.Event()
         """Set when the server is to end."""
         self.initialized = asyncio.Event()

@@ -10,12 +10,12 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from lsp_server import parent, transport
+from lsp_server.clock import Clock
 from lsp_server.features import commands, configuration, document_sync, inline_completion, lifecycle
 from lsp_server.log import start_logging
 from lsp_server.protocol import Server
 from lsp_server.resident import Client, Connect, Phase, Report
 from lsp_server.settings import LogLevel, SamplerMode
-from lsp_server.suggestions import Sleep
 from lsp_server.transport import Writer
 
 logger = logging.getLogger(__name__)
@@ -52,10 +52,10 @@ def run(
 
 
 def create_server(
-    connect: Connect, *, sleep: Sleep = asyncio.sleep, overrides: Mapping[str, Any] | None = None
+    connect: Connect, *, clock: Clock | None = None, overrides: Mapping[str, Any] | None = None
 ) -> Server:
-    """A server with all its features; `connect` makes the sampler client, `sleep` is its only clock."""
-    server = Server(connect, sleep=sleep, overrides=overrides or {})
+    """A server with all its features; `connect` makes the sampler client, `clock` is what it knows of time."""
+    server = Server(connect, clock=clock, overrides=overrides or {})
     for feature in (lifecycle, configuration, document_sync, inline_completion, commands):
         feature.register(server)
     return server

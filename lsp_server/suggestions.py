@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Protocol, TypeAlias
 
+from lsp_server.clock import Clock, LoopClock
 from lsp_server.context import infill_request, path_in_workspace, place_at, unix_lines
 from lsp_server.documents import Snapshot
 from lsp_server.postprocess import postprocess
@@ -23,7 +23,6 @@ from sampler.messages import InfillRequest, InfillResult
 
 logger = logging.getLogger(__name__)
 
-Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 Texts: TypeAlias = tuple[str, ...]
 
 
@@ -76,9 +75,9 @@ class Remembered:
 class Suggestions:
     """Suggestions for all documents of one client."""
 
-    def __init__(self, sampler: Sampler, *, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, sampler: Sampler, *, clock: Clock | None = None) -> None:
         self._sampler = sampler
-        self._sleep = sleep
+        self._clock = clock or LoopClock()
         self._client = uuid.uuid4().hex
         self._remembered: dict[str, Remembered] = {}
         self._running: dict[str, asyncio.Task[Texts]] = {}
@@ -127,7 +126,7 @@ class Suggestions:
 
     async def _ask(self, query: Query) -> Texts:
         if not query.invoked:
-            await self._sleep(query.settings.completion.debounce_ms / 1000)
+            await self._clock.sleep(query.settings.completion.debounce_ms / 1000)
         snapshot, offset = query.snapshot, query.offset
         place = place_at(snapshot.text, offset)
         path = path_in_workspace(query.path, query.folders)

@@ -11,6 +11,7 @@ from lsp_server.documents import Snapshot
 from lsp_server.settings import settings_from
 from lsp_server.suggestions import Query, Suggestions
 from sampler.messages import Candidate, InfillRequest, InfillResult
+from tests.support.hand_clock import HandClock
 
 
 class HeldSampler:
@@ -164,20 +165,15 @@ async def test_a_forgotten_document_is_asked_for_again(suggestions: Suggestions,
 
 
 async def test_an_automatic_request_waits_and_one_by_hand_does_not(sampler: HeldSampler) -> None:
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        await asyncio.sleep(0)
-
-    suggestions = Suggestions(sampler, sleep=sleep)
+    clock = HandClock()
+    suggestions = Suggestions(sampler, clock=clock)
     for number, invoked in enumerate((True, False)):
         options = {"completion": {"debounceMs": 40}}
         asking = asyncio.create_task(suggestions.suggest(query(f"{number}║", options, invoked=invoked)))
         await sampler.wait_for(number + 1)
         sampler.answer(number, "x")
         assert await asking == ("x",)
-    assert slept == [0.04]
+    assert clock.slept == [0.04]
 
 
 @pytest.mark.parametrize(
