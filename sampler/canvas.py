@@ -8,140 +8,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-
-import torch
-from torch import Tensor
+from itertools import pairwise
 
 from sampler import layout
+from sampler.draft import Draft
 from sampler.families import FamilyProfile
 from sampler.layout import HOLE_STRIDE, Context
-from sampler.messages import BadMessage, Finish, InfillRequest, Snippet
+from sampler.messages import BadMessage, Edit, InfillRequest, Snippet
+from sampler.span import Span
 from sampler.tokenizer import Tokenizer
-
-
-@dataclass(slots=True, eq=False)
-class Block:
-    """The slice of a span that is denoised together.
-
-    `tokens`, `is_masked` and `confidence` (probability when unmasked) are (n,). The first `n_locked` tokens were
-    given and never change; of these the first `n_anchor` are no text.
-    """
-
-    start: int
-    """Position of the first token."""
-    tokens: Tensor
-    is_masked: Tensor
-    confidence: Tensor
-    n_locked: int = 0
-    n_anchor: int = 0
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def cut(self, n: int) -> None:
-        """Keep the first n tokens."""
-        self.tokens, self.is_masked, self.confidence = self.tokens[:n], self.is_masked[:n], self.confidence[:n]
-
-    def decide(self, i: int, token: int, probability: float) -> None:
-        """Write a token."""
-        self.tokens[i], self.confidence[i], self.is_masked[i] = token, probability, False
-
-    def expand(self, i: int, mask_id: int) -> None:
-        """Put a mask before token i; what stands behind moves on by one position."""
-        self._splice(i, i, torch.tensor([mask_id]), torch.tensor([True]), torch.ones(1))
-
-    def delete(self, i: int) -> None:
-        """Drop token i, masked or not."""
-        self._splice(i, i + 1, self.tokens[:0], self.is_masked[:0], self.confidence[:0])
-
-    def _splice(self, start: int, end: int, tokens: Tensor, is_masked: Tensor, confidence: Tensor) -> None:
-        self.tokens = torch.cat([self.tokens[:start], tokens, self.tokens[end:]])
-        self.is_masked = torch.cat([self.is_masked[:start], is_masked, self.is_masked[end:]])
-        self.confidence = torch.cat([self.confidence[:start], confidence, self.confidence[end:]])
-
-    def mask_again(self, mask_id: int) -> None:
-        """Back to masks, locked tokens apart."""
-        self.tokens[self.n_locked :] = mask_id
-        self.is_masked[self.n_locked :] = True
-
-    def settled(self) -> int:
-        """How many of the leading tokens are decided."""
-        masked = self.is_masked.nonzero()
-        return len(self) if len(masked) == 0 else int(masked[0])
-
-
-@dataclass(slots=True, eq=False)
-class Span:
-    """A region to fill: what is committed, the block at work, and how it ended.
-
-    `tokens` are committed text tokens, the end token last where the model wrote one; `log_probs` speak of each.
-    """
-
-    start: int
-    """Position of the first token: the anchor, once that is committed the first text token."""
-    limit: int
-    """Most text tokens it may get."""
-    anchor: list[int] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
-    log_probs: list[float] = field(default_factory=list)
-    block: Block | None = None
-    finish: Finish | None = None
-    next_token: int | None = None
-    """The first token of the next block where the causal reading has already chosen it."""
-    carry: Tensor | None = None
-    """Causal logits (V,) of the span's next token, from the last commit or the context."""
-
-    def open_block(self, size: int, mask_id: int) -> Block:
-        """Begin a block of at most `size` text tokens: the anchor or the chosen token, then masks."""
-        given = [] if self.next_token is None else [self.next_token]
-        n_masks = max(min(size, self.limit - len(self.tokens)) - len(given), 0)
-        locked = [*self.anchor, *given]
-        is_masked = torch.tensor([False] * len(locked) + [True] * n_masks)
-        self.block = Block(
-            start=self.start + len(self.tokens),
-            tokens=torch.tensor([*locked, *[mask_id] * n_masks], dtype=torch.long),
-            is_masked=is_masked,
-            confidence=torch.ones(len(is_masked)),
-            n_locked=len(locked),
-            n_anchor=len(self.anchor),
-        )
-        return self.block
-
-    def close_block(self, n: int, log_probs: Sequence[float], stop_ids: Collection[int]) -> None:
-        """Commit the first n tokens of the block; `log_probs` speak of the text tokens among them."""
-        assert self.block is not None
-        text = self.block.tokens[self.block.n_anchor : n].tolist()
-        self.tokens += text
-        self.log_probs += log_probs
-        self.start += self.block.n_anchor
-        self.anchor, self.block, self.next_token = [], None, None
-        if text and text[-1] in stop_ids:
-            self.finish = "end"
-        elif len(self.tokens) >= self.limit:
-            self.finish = "length"
-
-    def amend(self, answers: Sequence[tuple[int, int, float]], profile: FamilyProfile) -> None:
-        """Do to the block what the model said of its tokens, each (index, answer, probability), in rising order.
-
-        `<delete>` drops the token, `<expand>` puts one MASK before it and leaves it as it is, anything else stands in
-        its place: one rule for masks and visible tokens. What would leave the block without a token of its own, or
-        the span with more than its limit, is left undone.
-        """
-        assert self.block is not None
-        for i, answer, probability in reversed(answers):
-            if answer == profile.delete_id:
-                if len(self.block) > self.block.n_locked + 1:
-                    self.block.delete(i)
-            elif answer == profile.expand_id:
-                if len(self.tokens) + len(self.block) - self.block.n_anchor < self.limit:
-                    self.block.expand(i, profile.mask_id)
-            else:
-                self.block.decide(i, answer, probability)
-
-    def text_tokens(self, mask_id: int) -> list[int]:
-        """Committed and unmasked tokens in order, masks left out."""
-        live = [] if self.block is None else self.block.tokens[self.block.n_anchor :].tolist()
-        return self.tokens + [token for token in live if token != mask_id]
 
 
 @dataclass(slots=True, eq=False)
@@ -215,6 +90,8 @@ def canvases(request: InfillRequest, tokenizer: Tokenizer, profile: FamilyProfil
             _in_place(request, tokenizer, profile, length, stop_ids, max_positions)
             for length in _lengths(request, profile)
         ]
+    if request.edit is not None:
+        return [_edit(request, request.edit, tokenizer, profile.end_id, max_positions)]
     context = _context(request, tokenizer, max_positions)
     return [from_context(context, request.max_tokens, stop_ids, one_line=request.one_line)]
 
@@ -227,6 +104,32 @@ def from_context(context: Context, limit: int, stop_ids: frozenset[int], *, one_
         for start, anchor in zip(context.starts, context.anchors, strict=True)
     ]
     return Canvas(context.tokens, context.parts, spans, stop_ids, one_line=one_line)
+
+
+def _edit(request: InfillRequest, edit: Edit, tokenizer: Tokenizer, end_id: int, max_positions: int) -> Canvas:
+    """The canvas of an edit: the selection in the context, and where it is the start, as the draft too."""
+    prefix, suffix, selection = tokenizer.encode_batch([*request.pieces, edit.selection])
+    draft = _draft(edit, tokenizer, end_id)
+    limit = len(draft.tokens) + request.max_tokens
+    budget = max_positions - limit - len(selection) - 6  # reserved tokens between the parts
+    if budget < max_positions // 8:
+        raise BadMessage("The selection is too long for this model: select less of it.")
+    head = _header(request, tokenizer, budget // 2)
+    prefix, suffix = cut_pieces([prefix, suffix], budget - len(head), tokenizer.newline_ids)
+    context = layout.suffix_first(tokenizer, head, prefix, suffix, selection)
+    canvas = from_context(context, limit, frozenset({end_id}))
+    canvas.spans[0].draft = draft if edit.start == "selection" else None
+    return canvas
+
+
+def _draft(edit: Edit, tokenizer: Tokenizer, end_id: int) -> Draft:
+    """The old code token by token, cut at the edges of locks so that none locks more than it should."""
+    edges = [0, *(edge for lock in edit.locks for edge in lock), len(edit.selection)]
+    draft = Draft([], [])
+    for i, tokens in enumerate(tokenizer.encode_batch([edit.selection[a:b] for a, b in pairwise(edges)])):
+        draft.tokens += tokens
+        draft.is_locked += [i % 2 == 1] * len(tokens)
+    return Draft([*draft.tokens, end_id], [*draft.is_locked, False])
 
 
 def _lengths(request: InfillRequest, profile: FamilyProfile) -> list[int]:

@@ -19,11 +19,12 @@ from torch import Tensor
 
 from sampler.attention import Packed, Segment
 from sampler.backbone import Backbone
-from sampler.canvas import Block, Canvas, Span
+from sampler.canvas import Canvas
 from sampler.families import FamilyProfile
 from sampler.kv_cache import ContextSlot, KeyValues, Reuse, Tail, join
 from sampler.messages import Finish
-from sampler.unmask import Sampling, agreeing, forbid, judge, pick, unmask
+from sampler.span import Block, Span
+from sampler.unmask import Sampling, agreeing, forbid, judge, pick, prefer, unmask
 
 Phase: TypeAlias = Literal["unmask", "edit", "commit"]
 """What a row's next pass is for."""
@@ -119,10 +120,11 @@ def start_row(model: Model, canvas: Canvas, sampling: Sampling, slot: ContextSlo
     """A row that is ready for its first step."""
     row = Row(canvas, sampling, slot)
     if slot is not None and not canvas.spans[0].anchor:
-        logits = forbid(model.backbone.logits(slot.last_hidden), model.is_forbidden)
-        canvas.spans[0].carry = logits
+        span = canvas.spans[0]
+        span.carry = forbid(model.backbone.logits(slot.last_hidden), model.is_forbidden)
         if sampling.is_checked:
-            _choose_next(canvas, canvas.spans[0], int(pick(logits[None], sampling)))
+            logits = _without_end(span, torch.arange(1), span.carry[None], canvas)
+            _choose_next(canvas, span, int(_own_choice(row, span, logits, [])))
     return row
 
 
@@ -154,9 +156,14 @@ def denoise_step(model: Model, rows: Sequence[Row], on_step: OnStep | None = Non
 
 
 def stop(row: Row, finish: Finish) -> None:
-    """End the row now: what is decided stays; the rest, and drafts that nothing has checked, is dropped."""
+    """End the row now: what is decided stays; the rest, and drafts that nothing has checked, is dropped.
+
+    Of old code nothing is dropped: what was not judged stays as it was.
+    """
     for span in row.canvas.spans:
         if span.block is not None:
+            if span.block.draft_end is not None:
+                span.block.drop_undecided(row.canvas.stop_ids)
             n = span.block.n_anchor if row.sampling.is_checked else span.block.settled()
             _close(row.canvas, span, n, _log(span.block.confidence[span.block.n_anchor : n]))
         span.finish = span.finish or finish
@@ -166,7 +173,7 @@ def _open_blocks(model: Model, row: Row) -> None:
     """See that every unfinished span has a block, and that the surroundings are fresh where they have to be."""
     profile, closed = model.profile, [s for s in row.canvas.spans if s.finish is None and s.block is None]
     for span in closed:
-        span.open_block(row.sampling.block_size, profile.mask_id)
+        span.open_block(row.sampling.block_size, profile.mask_id, row.sampling.draft_size)
         row.edits_left = row.sampling.n_edit_steps
     if row.slot is None and (closed or profile.cache == "none"):
         _refresh(model, row)
@@ -214,7 +221,7 @@ def _live_pass(profile: FamilyProfile, row: Row) -> Pass:
 
 def _asked(block: Block, phase: Phase) -> Tensor:
     """Indices of the tokens that a pass asks about: the masks, or to edit every token that was not given."""
-    return block.is_masked.nonzero()[:, 0] if phase == "unmask" else torch.arange(block.n_locked, len(block))
+    return (block.is_masked if phase == "unmask" else ~block.is_locked).nonzero()[:, 0]
 
 
 def _forward(model: Model, passes: Sequence[Pass]) -> tuple[Tensor, Packed]:
@@ -243,7 +250,7 @@ def _decide(model: Model, row: Row, logits: Tensor) -> None:
     asked = [_asked(_block(span), phase) for span in spans]
     for span, where, part in zip(spans, asked, torch.split(logits, list(map(len, asked))), strict=True):
         if len(where):
-            answers = _answers(_block(span), where, part, row)
+            answers = _answers(span, where, part, row)
             n_said += len(answers)
             n_resized += sum(answer in model.profile.edit_ids for _, answer, _ in answers)
             span.amend(answers, model.profile)
@@ -257,21 +264,32 @@ def _decide(model: Model, row: Row, logits: Tensor) -> None:
             _close(row.canvas, span, len(_block(span)), _log(_block(span).confidence))
 
 
-def _answers(block: Block, where: Tensor, logits: Tensor, row: Row) -> list[tuple[int, int, float]]:
+def _answers(span: Span, where: Tensor, logits: Tensor, row: Row) -> list[tuple[int, int, float]]:
     """What becomes of which tokens: (index in the block, answer, probability)."""
+    logits = _without_end(span, where, logits, row.canvas)
     if row.phase == "unmask":
         proposal, taken = unmask(logits, row.sampling)
     else:
-        proposal, taken = judge(logits, block.tokens[where], row.sampling)
+        proposal, taken = judge(logits, _block(span).tokens[where], row.sampling)
     indices = where[taken.cpu()].tolist()
     return list(zip(indices, proposal.tokens[taken].tolist(), proposal.probability[taken].tolist(), strict=True))
 
 
+def _without_end(span: Span, where: Tensor, logits: Tensor, canvas: Canvas) -> Tensor:
+    """Logits (m, V) at tokens `where` of the block, without an end where a locked token is still to come."""
+    must_go_on = span.must_go_on()
+    if must_go_on is None:
+        return logits
+    barred = torch.zeros_like(logits, dtype=torch.bool)
+    barred[:, list(canvas.stop_ids)] = must_go_on[where].to(logits.device)[:, None]
+    return logits.masked_fill(barred, -torch.inf)
+
+
 def _cut_at_end(canvas: Canvas, block: Block) -> None:
     tokens = block.tokens.tolist()
-    end = next((i for i in range(block.n_locked, len(tokens)) if tokens[i] in canvas.stop_ids), None)
+    end = next((i for i in range(block.n_anchor, len(tokens)) if tokens[i] in canvas.stop_ids), None)
     if end is not None:
-        block.cut(end + 1)
+        block.keep(slice(end + 1))
 
 
 def _commit(model: Model, row: Row, logits: Tensor, packed: Packed, index: int) -> None:
@@ -297,14 +315,26 @@ def _commit_span(row: Row, span: Span, logits: Tensor) -> int:
     block = _block(span)
     n, own = len(block), None
     if row.sampling.is_checked:
-        own = pick(logits, row.sampling).cpu()
-        n = agreeing(block.tokens, own, block.n_locked)
+        logits_on = _without_end(span, torch.arange(n), logits, row.canvas)
+        own = _own_choice(row, span, logits_on, block.tokens[1:].tolist()).cpu()
+        n = agreeing(block.tokens, own, block.is_locked)
     log_probs = _read(block, span.carry, logits)[: n - block.n_anchor]
     span.carry = logits[n - 1]
     _close(row.canvas, span, n, log_probs)
     if own is not None and span.finish is None:
         _choose_next(row.canvas, span, int(own[n - 1]))
     return n
+
+
+def _own_choice(row: Row, span: Span, logits: Tensor, following: list[int]) -> Tensor:
+    """The causal reading's own tokens (n,) by its logits (n, V), where `following` n - 1 tokens and old code stand."""
+    own = pick(logits, row.sampling)
+    if span.draft is None or row.sampling.edit_threshold is None:
+        return own
+    end = span.draft.at if span.block is None else span.block.draft_end
+    if end is None:  # a block of masks: there is no old code to hold on to
+        return own
+    return prefer(own, logits, [*following, *span.draft.tokens[end : end + 1]], row.sampling.edit_threshold)
 
 
 def _read(block: Block, carry: Tensor | None, logits: Tensor) -> list[float]:
@@ -319,7 +349,9 @@ def _read(block: Block, carry: Tensor | None, logits: Tensor) -> list[float]:
 
 
 def _choose_next(canvas: Canvas, span: Span, token: int) -> None:
-    """Take the causal reading's own token: the first of the next block, or the end."""
+    """Take the causal reading's own token: the first of the next block, or the end; a locked token comes first."""
+    if span.draft is not None and span.draft.must_come:
+        return
     span.next_token = token
     if token in canvas.stop_ids:
         assert span.carry is not None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Client and service must agree on it; a service that speaks another one is drained and replaced."""
 
 MAX_SPANS = 8
@@ -25,6 +25,7 @@ Finish: TypeAlias = Literal["end", "length", "deadline", "cancelled"]
 Policy: TypeAlias = Literal["threshold", "entropy", "margin", "fixed", "verified", "sequential"]
 CacheMiss: TypeAlias = Literal["none", "cold", "prefix", "suffix", "snippets", "evicted", "uncached"]
 FailureKind: TypeAlias = Literal["bad_input", "failed", "cancelled"]
+Start: TypeAlias = Literal["masks", "selection"]
 Message = TypeVar("Message")
 
 
@@ -41,8 +42,35 @@ class Snippet:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Edit:
+    """Old text between the two pieces of a request, to be written anew as the request's instruction says."""
+
+    selection: str
+    locks: tuple[tuple[int, ...], ...] = ()
+    """Stretches (start, end) of the selection, in characters, that stay as they are: in order, without overlap."""
+    start: Start = "selection"
+    """What the new text starts from: the old one, of which only what the model wants otherwise changes, or nothing."""
+    threshold: float | None = None
+    """How sure the model must be of something else for an old token to change; None: the model's own way."""
+
+    def __post_init__(self) -> None:
+        edges = [edge for lock in self.locks for edge in lock]
+        for complaint, holds in (
+            ("Each of locks must be a start and an end.", all(len(lock) == 2 for lock in self.locks)),
+            (
+                "locks must lie within the selection, in order and without overlap.",
+                edges == sorted(edges) and all(0 <= edge <= len(self.selection) for edge in edges),
+            ),
+            ("locks need the start 'selection'.", not self.locks or self.start == "selection"),
+            ("threshold must be from 0 to 1.", self.threshold is None or 0 <= self.threshold <= 1),
+        ):
+            if not holds:
+                raise BadMessage(complaint)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class InfillRequest:
-    """Fill the k spans between the k + 1 `pieces` of one document.
+    """Fill the k spans between the k + 1 `pieces` of one document, or with `edit` rewrite what stands between two.
 
     `pieces` is (prefix, suffix) for a cursor; the text of `document` that the model may see, already cut to
     windows. `document` names the cache slot: the same string for the same buffer of the same client.
@@ -54,8 +82,10 @@ class InfillRequest:
     path: str = ""
     snippets: tuple[Snippet, ...] = ()
     instruction: str = ""
+    edit: Edit | None = None
     n_candidates: int = 1
     max_tokens: int = 64
+    """The most a span may get; of an edit, by how much it may be longer than the selection."""
     one_line: bool = False
     """End the span before the first newline the model writes."""
     seed: int = 0
@@ -82,6 +112,8 @@ class InfillRequest:
             ("deadline_ms must not be negative.", self.deadline_ms is None or self.deadline_ms >= 0),
             ("threshold must be from 0 to 1.", self.threshold is None or 0 <= self.threshold <= 1),
             ("block_size must be from 1 to 128.", self.block_size is None or 1 <= self.block_size <= 128),
+            ("An edit has one span.", self.edit is None or len(self.pieces) == 2),
+            ("An edit is not one_line.", self.edit is None or not self.one_line),
         ):
             if not holds:
                 raise BadMessage(complaint)
@@ -180,7 +212,7 @@ def _build(kind: type[Message], body: object) -> Message:
     return kind(**{name: _value(name, kinds[name], value) for name, value in body.items()})
 
 
-_MESSAGES: tuple[type[Any], ...] = (InfillRequest, Snippet, Candidate, *_EVENTS.values())
+_MESSAGES: tuple[type[Any], ...] = (InfillRequest, Edit, Snippet, Candidate, *_EVENTS.values())
 _FIELDS: dict[type[Any], dict[str, Any]] = {kind: get_type_hints(kind) for kind in _MESSAGES}
 _REQUIRED: dict[type[Any], list[str]] = {
     kind: [field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING]
@@ -201,7 +233,8 @@ def _value(name: str, kind: Any, value: object) -> object:
     if get_origin(kind) is tuple:
         if not isinstance(value, list | tuple):
             raise BadMessage(f"{name} must be a list.")
-        return tuple(_value(f"Each of {name}", arms[0], item) for item in value)
+        each = name if name.startswith("Each of ") else f"Each of {name}"
+        return tuple(_value(each, arms[0], item) for item in value)
     if dataclasses.is_dataclass(kind):
         return _build(cast(type[Any], kind), value)
     if not isinstance(value, int | float if kind is float else kind) or (isinstance(value, bool) and kind is not bool):

@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from itertools import groupby
 from weakref import WeakKeyDictionary
 
@@ -26,14 +27,17 @@ from sampler.messages import (
     BadMessage,
     CacheMiss,
     Candidate,
+    Edit,
     Event,
     Failure,
     Finish,
     InfillRequest,
     InfillResult,
+    Policy,
     Progress,
 )
-from sampler.unmask import PARAMETERS, Sampling
+from sampler.span import Span
+from sampler.unmask import EDIT_THRESHOLD, PARAMETERS, Sampling
 
 MAX_ROWS = 32
 """Rows of one forward."""
@@ -227,15 +231,39 @@ def _check(request: InfillRequest, profile: FamilyProfile, model: LoadedModel) -
         raise BadMessage(f"The model {model.id} has no causal reading, so the policy {request.policy} is not offered.")
     if request.policy is not None and request.policy not in PARAMETERS:
         raise BadMessage(f"There is no policy {request.policy!r}: choose one of {', '.join(PARAMETERS)}.")
+    if request.edit is not None:
+        _check_edit(request, request.edit, profile, model)
     if profile.languages and request.language not in profile.languages:
         known = ", ".join(profile.languages)
         raise BadMessage(f"The model {model.id} does not cover {request.language or 'no language'}, only {known}.")
 
 
+def _check_edit(request: InfillRequest, edit: Edit, profile: FamilyProfile, model: LoadedModel) -> None:
+    if profile.layout == "in-place":
+        raise BadMessage(f"The model {model.id} only fills gaps: choose one that edits.")
+    if edit.start == "selection" and not profile.edit_ids and request.policy not in (None, "verified", "sequential"):
+        raise BadMessage(f"The model {model.id} was not taught to judge old code: leave the policy out.")
+
+
+def _policy(request: InfillRequest, profile: FamilyProfile) -> Policy:
+    """The policy asked for, else the model's own; a model not taught to judge old code accepts it by agreement."""
+    by_agreement = request.edit is not None and request.edit.start == "selection" and not profile.edit_ids
+    return request.policy or ("verified" if by_agreement else profile.policy)
+
+
+def _edit_threshold(edit: Edit | None, profile: FamilyProfile, policy: Policy) -> float | None:
+    """τ_edit: as asked for, or the model's own; of old code there is always one."""
+    if edit is None or edit.start == "masks":
+        return profile.edit_threshold
+    if edit.threshold is not None:
+        return edit.threshold
+    return None if policy in ("verified", "sequential") else profile.edit_threshold or EDIT_THRESHOLD
+
+
 def _sampling(request: InfillRequest, model: LoadedModel, index: int) -> Sampling:
     """How candidate `index` is sampled: the first of several greedily, the others at a temperature."""
     profile = model.profile
-    policy = request.policy or profile.policy
+    policy = _policy(request, profile)
     own = profile.threshold if policy == profile.policy else None
     temperature = request.temperature
     if request.n_candidates > 1:
@@ -249,7 +277,8 @@ def _sampling(request: InfillRequest, model: LoadedModel, index: int) -> Samplin
         temperature=temperature,
         top_p=request.top_p,
         generator=generator,
-        edit_threshold=profile.edit_threshold,
+        edit_threshold=_edit_threshold(request.edit, profile, policy),
+        is_edit=request.edit is not None and request.edit.start == "selection",
     )
 
 
@@ -283,7 +312,7 @@ def _result(job: Job, model: LoadedModel) -> InfillResult:
 
 def _candidate(row: Row, model: LoadedModel) -> Candidate:
     spans = row.canvas.spans
-    log_probs = [log_prob for span in spans for log_prob in span.log_probs]
+    log_probs = [log_prob for span in spans for log_prob in _telling(span)]
     return Candidate(
         fills=tuple(row.canvas.fill(span, model.tokenizer, model.profile.mask_id) for span in spans),
         tokens=sum(len(span.tokens) for span in spans),
@@ -291,6 +320,21 @@ def _candidate(row: Row, model: LoadedModel) -> Candidate:
         confidence=_mean(map(math.exp, log_probs)),
         finish=_finish(row.canvas),
     )
+
+
+def _telling(span: Span) -> list[float]:
+    """The log-probabilities that say how sure the model was: all, or of an edit those of what it changed.
+
+    Old code that stays is sure anyway. Where something was left out, the token behind the gap speaks for it.
+    """
+    if span.draft is None:
+        return span.log_probs
+    same = SequenceMatcher(None, span.draft.tokens, span.tokens, autojunk=False).get_matching_blocks()
+    kept = {b + i for _, b, size in same for i in range(size)}
+    gaps = {b for (a, b, _), (x, y, n) in zip(same[1:], same, strict=False) if a > x + n and b == y + n}
+    gaps |= {0} if same[0].a > same[0].b == 0 else set()
+    telling = [p for i, p in enumerate(span.log_probs) if i not in kept or i in gaps]
+    return telling or span.log_probs
 
 
 def _finish(canvas: Canvas) -> Finish:

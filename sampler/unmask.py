@@ -19,6 +19,12 @@ from sampler.messages import Policy
 
 EDIT_STEPS = 4
 """Most steps in which a block may be edited: a gap of n tokens takes n of them."""
+EDIT_THRESHOLD = 0.9
+"""τ_edit of old code where the model's config gives none."""
+OLD_EDIT_STEPS = 16
+"""The same for a block of old code, where more is to change than what went wrong."""
+DRAFT_SIZE = 32
+"""Tokens of old code that are checked at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +48,20 @@ class Sampling:
     generator: torch.Generator | None = None
     edit_threshold: float | None = None
     """τ_edit: how sure the model must be of something else for a written token to change; None: never."""
+    is_edit: bool = False
+    """Whether old code is there to start from."""
 
     @property
     def n_edit_steps(self) -> int:
         """Steps a block may spend on edits; none where the causal reading has the last word anyway."""
-        return 0 if self.edit_threshold is None or self.is_checked else EDIT_STEPS
+        if self.edit_threshold is None or self.is_checked:
+            return 0
+        return OLD_EDIT_STEPS if self.is_edit else EDIT_STEPS
+
+    @property
+    def draft_size(self) -> int:
+        """Tokens of a block of old code: checking many costs little, judging is for blocks as they were learnt."""
+        return max(self.block_size, DRAFT_SIZE) if self.is_checked else self.block_size
 
     @property
     def is_checked(self) -> bool:
@@ -158,10 +173,19 @@ def judge(logits: Tensor, tokens: Tensor, sampling: Sampling) -> tuple[Proposal,
     return Proposal(answers, best.exp(), log_probs), is_sure & (answers != tokens.to(answers.device))
 
 
-def agreeing(draft: Tensor, own: Tensor, n_trusted: int) -> int:
-    """How many leading tokens of a draft (n,) to keep: one or more trusted, then as long as `own` reads the same.
+def prefer(own: Tensor, logits: Tensor, old: Sequence[int], threshold: float) -> Tensor:
+    """The reading's `own` tokens (n,), by logits (n, V), but the `old` ones (n or n - 1) where it is not that sure."""
+    probability = logits.softmax(-1).gather(-1, own[:, None])[:, 0]
+    kept = probability < threshold
+    kept[len(old) :] = False
+    padded = torch.tensor([*old, 0][: len(own)], device=own.device)
+    return torch.where(kept, padded, own)
+
+
+def agreeing(draft: Tensor, own: Tensor, is_trusted: Tensor) -> int:
+    """How many leading tokens of a draft (n,) to keep: trusted ones (n,), as the first is, and those `own` has too.
 
     `own` (n,) holds the causal reading's choice of what follows each token.
     """
-    differs = (draft[n_trusted:] != own[n_trusted - 1 : -1]).nonzero()
-    return int(differs[0]) + n_trusted if len(differs) else len(draft)
+    differs = ((draft[1:] != own[:-1]) & ~is_trusted[1:]).nonzero()
+    return int(differs[0]) + 1 if len(differs) else len(draft)

@@ -9,10 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sampler.canvas import Canvas, Span, canvases, cut_end, cut_pieces, cut_start
+from sampler.canvas import Canvas, canvases, cut_end, cut_pieces, cut_start
 from sampler.families import recognise
 from sampler.layout import HOLE_STRIDE
 from sampler.messages import BadMessage, InfillRequest, Snippet
+from sampler.span import Span
 from tests.support.tiny_model import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()

@@ -15,13 +15,14 @@ from torch import Tensor
 
 from sampler import checkpoint
 from sampler.attention import attend
-from sampler.canvas import Block, Canvas, Span, from_context
+from sampler.canvas import Canvas, from_context
 from sampler.checkpoint import LoadedModel
 from sampler.denoise import Row, denoise, denoise_step, read_context, start_row, stop
 from sampler.families import recognise
 from sampler.kv_cache import Reuse
 from sampler.layout import HOLE_STRIDE, LIVE_MARKER, Context
 from sampler.messages import Policy
+from sampler.span import Block, Span
 from sampler.tokenizer import RESERVED
 from sampler.unmask import PARAMETERS, Sampling, forbid
 from tests.support.tiny_model import tiny_backbone, tiny_tokenizer

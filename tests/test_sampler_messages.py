@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sampler.messages import (
     BadMessage,
     Candidate,
+    Edit,
     Event,
     Failure,
     InfillRequest,
@@ -50,7 +51,15 @@ events = st.one_of(
         cache_miss=st.sampled_from(["none", "cold", "prefix", "suffix", "snippets", "evicted", "uncached"]),
     ),
 )
+edits = st.builds(
+    Edit,
+    selection=texts,
+    locks=st.sampled_from([(), ((0, 0),)]),
+    threshold=st.none() | fractions,
+)
 requests = st.builds(
+    InfillRequest, document=texts, pieces=st.tuples(texts, texts), edit=edits, instruction=texts
+) | st.builds(
     InfillRequest,
     document=texts,
     pieces=st.lists(texts, min_size=2, max_size=9).map(tuple),
@@ -102,6 +111,13 @@ WHOLE: dict[str, Any] = {"document": "a.py", "pieces": ["x", "y"]}
         ({"policy": ["threshold"]}, "policy must be one of threshold, entropy, margin, fixed, verified, sequential."),
         ({"snippets": ["x"]}, "Snippet must be a JSON object."),
         ({"snippets": [{"path": "b.py"}]}, "Snippet needs the field 'text'."),
+        ({"edit": {}}, "Edit needs the field 'selection'."),
+        ({"edit": {"selection": "x", "locks": [[0, "1"]]}}, "Each of locks must be an integer."),
+        (
+            {"edit": {"selection": "x", "locks": [[0, 2]]}},
+            "locks must lie within the selection, in order and without overlap.",
+        ),
+        ({"edit": {"selection": "x", "start": "end"}}, "start must be one of masks, selection."),
         ({"maxTokens": 3}, "InfillRequest has no field 'maxTokens'."),
     ],
 )
