@@ -15,13 +15,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from sampler.messages import BadMessage
 from seedfill.commands.doctor import doctor
 from seedfill.commands.evaluate import app as eval_app
 from seedfill.commands.fill import fill
 from seedfill.commands.models import app as models_app
 from seedfill.commands.output import complain
 from seedfill.commands.service import lsp, serve, stop
-from seedfill.errors import CommandError
+from seedfill.errors import BadInput, CommandError
 
 app = typer.Typer(
     name="seedfill",
@@ -112,6 +113,9 @@ def run(args: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         complain(f"{error.format_message().rstrip('.') or 'Name a command'}. Option --help shows what there is.")
         return error.exit_code
+    except BadMessage as error:  # an option with a value that no request may have
+        complain(str(error))
+        return BadInput.exit_code
     except BrokenPipeError:  # the reader has left, as `| head` does; later flushes must not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         complain("The program that reads the output has closed it.")

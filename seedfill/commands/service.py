@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lsp_server.settings import LogLevel, SamplerMode
-from seedfill.errors import CommandError, Refused
+from seedfill.errors import BadInput, CommandError, Refused
 
 
 def lsp(
@@ -41,8 +41,14 @@ def serve(
 
     Example: seedfill serve --device cpu --idle-exit-s 600
     """
-    from sampler.service import main
+    from argparse import ArgumentTypeError
 
+    from sampler.service import main, parse_size
+
+    try:
+        parse_size(memory_budget or "1")
+    except ArgumentTypeError as error:
+        raise BadInput(f"--memory-budget: {error}, not {memory_budget!r}.") from None
     arguments = [f"--device={device}", f"--idle-release-s={idle_release_s}", f"--idle-exit-s={idle_exit_s}"]
     arguments += [f"--memory-budget={memory_budget}"] if memory_budget else []
     arguments += [f"--threads={threads}"] if threads else []
