@@ -169,15 +169,18 @@ def _stop_when_stdin_closes(server: uvicorn.Server) -> None:
 def _log_to_file() -> None:
     """Keep a rotating file in the state folder; standard output belongs to nobody here."""
     handler: logging.Handler = logging.NullHandler()
+    problem = None
     try:
         log_file().parent.mkdir(parents=True, exist_ok=True)
         handler = logging.handlers.RotatingFileHandler(log_file(), maxBytes=1 << 20, backupCount=2)
     except OSError as error:
-        _complain(f"No log is kept: {error}.", 0)
+        problem = f"No log is kept: {error}."
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s", handlers=[handler]
     )
     logging.captureWarnings(True)
+    if problem:  # said once: before there is a handler, the logging library would print it as well
+        _complain(problem, 0)
 
 
 def _complain(sentence: str, exit_code: int) -> int:

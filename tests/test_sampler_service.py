@@ -246,8 +246,10 @@ def test_the_log_is_in_the_state_folder_and_holds_no_code(running: Home) -> None
 def test_an_unwritable_log_does_not_stop_it(home: Home) -> None:
     (home.folder / "state").write_text("a file where a folder should be")
     assert not log_file().exists()
-    home.start(stderr=subprocess.DEVNULL)
+    with (home.folder / "stderr").open("w") as stderr:
+        home.start(stderr=stderr)
     assert infill(home, encoded())[0] == 200
+    assert (home.folder / "stderr").read_text().count("No log is kept") == 1
 
 
 def test_the_module_runs_and_needs_no_torch_to_explain_itself() -> None:
