@@ -12,7 +12,7 @@ import typer
 
 from sampler.messages import Policy
 from seedfill.commands.output import JsonOption, complain, print_json, stderr_console, stdout_console
-from seedfill.errors import BadInput
+from seedfill.errors import BadInput, CommandError
 from seedfill.source import replace_file
 
 app = typer.Typer(no_args_is_help=True)
@@ -81,6 +81,62 @@ def infill(
     _show(figures(chosen, answers, verdicts), as_json=as_json)
 
 
+@app.command()
+def typing(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Files to retype.", show_default=False)],
+    keys: Annotated[int, typer.Option(min=1, help="At most so many keys over all files.")] = 600,
+    seed: Annotated[int, typer.Option(help="The same seed types the same regions at the same pace.")] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the server, as completion.debounceMs=75."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Retype parts of files through the real language server and sampler, as fast as a person, and count what it saves.
+
+    Two thirds of the keys retype regions deleted from the middle of a file, the rest continues files at their end.
+    The time between keys is virtual, that of the server and of the sampler real. ms is from a key to its suggestion.
+
+    Example: seedfill eval typing examples/inventory.py --keys 200
+    """
+    from sampler.client import SamplerError
+    from seedfill.evaluation.keystrokes import File, sessions
+    from seedfill.evaluation.typing import replay
+    from seedfill.source import read_source
+
+    options = _nested(settings or [])
+    sources = [(file.name, read_source(file)) for file in files]
+    typed = sessions([File(name, source.language, _unix(source.text)) for name, source in sources], keys, seed)
+    if not typed:
+        raise BadInput("There is nothing to retype: every file is blank.")
+    try:
+        with _progress("Typing", keys) as advance:
+            tally = replay(typed, seed=seed, options=options, on_key=advance)
+    except SamplerError as error:
+        raise CommandError(str(error)) from None
+    _show(tally.figures(), as_json=as_json)
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+def _nested(assignments: list[str]) -> dict[str, Any]:
+    """{"a": {"b": 1}} of ["a.b=1"]; values are JSON, or else strings."""
+    nested: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, raw = assignment.partition("=")
+        section, dot, key = name.partition(".")
+        if not (section and dot and key and equals):
+            raise BadInput(f"--set takes SECTION.NAME=VALUE, such as completion.debounceMs=75, not {assignment!r}.")
+        try:
+            value = json.loads(raw)
+        except ValueError:
+            value = raw
+        nested.setdefault(section, {})[key] = value
+    return nested
+
+
 @contextmanager
 def _engine(model: Path | None, device: str) -> Iterator[Any]:
     """An engine of our own: an evaluation must not take its turn behind somebody's editor."""
@@ -133,7 +189,9 @@ def _show(body: dict[str, Any], *, as_json: bool) -> None:
     stdout_console().print(table)
 
 
-def _readable(value: float | int | None) -> str:
+def _readable(value: Any) -> str:
     if value is None:
         return "not measured"
-    return str(value) if isinstance(value, int) else f"{value:.3f}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_readable(item)}" for name, item in value.items()) or "none"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
