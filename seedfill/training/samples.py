@@ -142,8 +142,10 @@ class SampleSource:
 
     @staticmethod
     def _windows(text: str, start: int, end: int, rng: random.Random) -> tuple[str, str]:
-        prefix = prefix_window(text[max(0, start - 8_000) : start], rng.randrange(200, 2_400))
-        suffix = suffix_window(text[end : end + 2_000], rng.choice((0, 200, 400, 800)))
+        """Few windows are long: what a row teaches of filling is its spans, and long contexts crowd them out."""
+        n_prefix = round(80 * 30 ** rng.random())
+        prefix = prefix_window(text[max(0, start - 8_000) : start], n_prefix)
+        suffix = suffix_window(text[end : end + 2_000], rng.choice((0, 100, 200, 400, 800)))
         return prefix, suffix
 
 
