@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sampler import paths
+from sampler.messages import PROTOCOL_VERSION
 from sampler.handshake import (
     Health,
     Identity,
@@ -46,10 +47,10 @@ def test_folders_follow_xdg(
 
 def test_the_socket_lies_in_the_runtime_folder_or_the_state_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
-    assert paths.shared_place().socket == Path("/run/user/1000/seedfill/sampler-1.sock")
+    assert paths.shared_place().socket == Path(f"/run/user/1000/seedfill/sampler-{PROTOCOL_VERSION}.sock")
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     monkeypatch.setenv("XDG_STATE_HOME", "/s")
-    assert paths.shared_place().socket == Path("/s/seedfill/run/sampler-1.sock")
+    assert paths.shared_place().socket == Path(f"/s/seedfill/run/sampler-{PROTOCOL_VERSION}.sock")
 
 
 @pytest.mark.parametrize("name", ["x" * 40, "x" * 90, "x" * 200, "é" * 45, "s p a c e s"])
