@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from sampler import paths
-from sampler.messages import PROTOCOL_VERSION
 from sampler.handshake import (
     Health,
     Identity,
@@ -22,7 +21,7 @@ from sampler.handshake import (
     health_to_json,
     weights_hash,
 )
-from sampler.messages import BadMessage
+from sampler.messages import PROTOCOL_VERSION, BadMessage
 
 
 @pytest.mark.parametrize(
