@@ -39,7 +39,8 @@ def masked(model: Backbone, rows: Rows, live: LiveRows, device: torch.device, ne
     """Cross-entropy of live tokens, read at the position itself, and of the clean stream's next tokens beside it.
 
     The masked part (Eq. 6, second term) is weighted and divided by the live tokens that could have been masked, so it
-    estimates the ELBO per token. The edited part (first term) judges every token of the groups that were edited.
+    estimates the ELBO per token. The edited part (first term) judges every token of the groups that were edited; it is
+    a mean by weight, which is the plain mean unless changed tokens weigh more than untouched ones.
     """
     n_clean = rows.tokens.shape[1]
     tokens = _to(torch.cat([torch.from_numpy(rows.tokens), torch.from_numpy(live.tokens)], dim=1), device)
@@ -61,7 +62,7 @@ def masked(model: Backbone, rows: Rows, live: LiveRows, device: torch.device, ne
         counts={
             "next_token": float((rows.targets != IGNORED).sum()),
             "masked": float(live.is_maskable.sum()),
-            "edited": float(live.is_edited.sum()),
+            "edited": float(live.weights[live.is_edited].sum()),
             "masked_plain": float(is_masked.sum()),
         },
         factors={"next_token": next_token_factor, "masked": 1.0, "edited": 1.0, "masked_plain": 0.0},

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sampler.backbone import BackboneConfig
+from seedfill.training.corrupt import EditNoise
 from seedfill.training.live import LiveNoise
 from seedfill.training.samples import Mix
 
@@ -36,8 +37,8 @@ class Recipe:
     decay_share: float = 0.0
     """The last share of the steps in which the rates fall linearly to zero."""
     seed: int = 0
-    corpus: Literal["packages", "stdlib"] = "packages"
-    """What is read: the built corpus, or the running Python's standard library, which everybody has."""
+    corpus: Literal["packages", "stdlib", "codecs"] = "packages"
+    """What is read: the built corpus, or the running Python's standard library (or its codecs), which all have."""
 
     def noise_at(self, step: int) -> LiveNoise:
         """Masks alone at first; edits beside them from `edits_from` on."""
@@ -138,6 +139,9 @@ SMALLEST_NETWORK = replace(
     head_dim=32,
 )
 
+SMOKE_NETWORK = replace(SMALLEST_NETWORK, n_heads=4, n_kv_heads=4, head_dim=16)
+"""Of the stages that edit and choose an order: more heads look at more neighbours."""
+
 
 def mask_smoke() -> Recipe:
     """Stage one in a minute: a tiny network with a tiny vocabulary learns to fill masks in the standard library."""
@@ -158,15 +162,25 @@ def mask_smoke() -> Recipe:
 
 
 def edit_smoke() -> Recipe:
-    """Stage two in a minute: the same network learns to repair deletions, insertions and substitutions."""
+    """Stage two in a minute: a tiny network learns to repair deletions, insertions and substitutions.
+
+    To meet enough of them in a minute it sees up to three edits in ten tokens, where the paper has one.
+    """
     return replace(
         mask_smoke(),
         name="edit-smoke",
         purpose="stage two in under a minute: share of edits repaired in held-out text, by operation, before and after",
-        noise=LiveNoise(edited_share=0.9),
+        network=SMOKE_NETWORK,
+        noise=LiveNoise(edited_share=0.6, changed_weight=2.0, edits=EditNoise(max_rate=0.3)),
         edits_from=0.0,
+        n_steps=320,
+        n_rows=6,
+        length=64,
+        n_live=144,
         next_token_factor=0.1,
-        n_live=160,
+        matrix_lr=0.04,
+        other_lr=0.02,
+        corpus="codecs",
     )
 
 

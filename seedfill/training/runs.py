@@ -11,7 +11,7 @@ import torch
 
 from sampler import checkpoint, devices
 from sampler.tokenizer import Tokenizer
-from seedfill.training import bpe, corpus, state
+from seedfill.training import bpe, corpus, smoke, state
 from seedfill.training.figures import repaired
 from seedfill.training.recipes import RECIPES, Recipe, shortened
 from seedfill.training.trainer import FACTS, MAX_POSITIONS, Data, Log, Options, Trainer
@@ -51,6 +51,7 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
         device = devices.pick_device(request.device)
     except devices.NoDevice as error:
         raise BadRun(str(error)) from None
+    is_smoke = recipe.corpus != "packages"
     trainer = Trainer(
         recipe,
         _read_data(recipe, request.corpus),
@@ -59,13 +60,14 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
             device=device,
             dtype=devices.pick_dtype(device),
             stop_after_steps=request.stop_after,
-            compile=request.compile and recipe.corpus == "packages",
+            compile=request.compile and not is_smoke,
             n_workers=request.n_workers,
+            probe_tasks=0 if is_smoke else 24,
         ),
     )
     _continue(trainer, request)
     figures: dict[str, Any] = {"recipe": name}
-    if recipe.corpus == "stdlib":
+    if is_smoke:
         figures["before"] = _own_figure(trainer)
 
     def remember(entry: dict[str, Any]) -> None:
@@ -78,7 +80,7 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
         raise BadRun(str(error)) from None
     if request.export is not None:
         export(trainer, request.export)
-    if recipe.corpus == "stdlib":
+    if is_smoke:
         figures["after"] = _own_figure(trainer)
     return figures
 
@@ -143,6 +145,13 @@ def _read_data(recipe: Recipe, folder: Path) -> Data:
             train=[d for i, d in enumerate(documents) if i % 10],
             heldout=documents[::10],
             tokenizer=bpe.learn((d.text for d in documents[1:200]), recipe.network.vocab_size),
+        )
+    if recipe.corpus == "codecs":
+        documents = smoke.codec_documents()
+        return Data(
+            train=[d for i, d in enumerate(documents) if i % 10],
+            heldout=documents[::10],
+            tokenizer=bpe.learn((d.text for d in documents), recipe.network.vocab_size),
         )
     try:
         return Data(

@@ -1,0 +1,32 @@
+"""What the smoke recipes read: the standard library's codecs, some ninety short files that share most of their lines.
+
+In a minute a network of 0.1M parameters learns nothing of code at large, but it does learn a text that repetitive, and
+so every stage's objective can be seen at work on any machine. Held-out files are other codecs.
+"""
+
+from __future__ import annotations
+
+import encodings
+from pathlib import Path
+
+from seedfill.training.corpus import Document
+
+_START = "import codecs"
+_TABLES = ("### Decoding", "### Encoding")
+
+
+def codec_documents(max_characters: int = 1_300) -> list[Document]:
+    """The running Python's codecs, sorted by name: from their imports to their tables."""
+    folder = Path(encodings.__file__).parent
+    texts = {path.name: _body(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py"))}
+    return [
+        Document("python-stdlib", f"encodings/{name}", "python", text[:max_characters])
+        for name, text in texts.items()
+        if len(text) > 500
+    ]
+
+
+def _body(text: str) -> str:
+    start = text.find(_START)
+    ends = [at for at in (text.find(mark) for mark in _TABLES) if at > 0]
+    return text[start : min(ends, default=len(text))] if start >= 0 else ""

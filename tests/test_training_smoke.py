@@ -1,0 +1,12 @@
+import ast
+
+from seedfill.training import smoke
+
+
+def test_codecs_are_short_whole_beginnings_without_tables() -> None:
+    documents = smoke.codec_documents()
+    assert len(documents) > 50
+    assert all(d.text.startswith("import codecs") and "Table" not in d.text for d in documents)
+    assert sum(len(d.text) for d in documents) < 200_000
+    assert any("getregentry" in d.text for d in documents)
+    ast.parse(next(d.text for d in documents if d.path.endswith("cp1250.py")))
