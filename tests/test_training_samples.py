@@ -6,7 +6,7 @@ from sampler.layout import HOLE_STRIDE
 from sampler.tokenizer import Tokenizer
 from seedfill.training import runs
 from seedfill.training.corpus import Document
-from seedfill.training.samples import Sample, SampleSource, cut, damage
+from seedfill.training.samples import Mix, Sample, SampleSource, cut, damage
 
 TEXT = "\n".join(
     f"def function_{i}(value, other=None):\n    result = value * {i}\n    return result\n" for i in range(60)
@@ -51,6 +51,27 @@ def test_a_repair_sample_holds_a_damaged_copy(seed: int) -> None:
     assert TOKENIZER.id("<instruction>") in sample.context
     assert TOKENIZER.id("<selection>") in sample.context
     assert _text(sample)[0] in TEXT
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_instruct_sample_turns_the_selection_into_the_document(seed: int) -> None:
+    sample = SOURCE.instruct(SOURCE.documents[0], random.Random(seed))
+    at = sample.context.index(TOKENIZER.id("<selection>"))
+    assert TOKENIZER.id("<instruction>") in sample.context[:at]
+    assert sample.context[-1] == TOKENIZER.id("<middle>")
+    selection = TOKENIZER.decode(sample.context[at:])
+    assert _text(sample)[0] in TEXT
+    assert _text(sample)[0] != selection
+
+
+def test_instruct_samples_are_drawn_only_where_a_mix_asks_for_them() -> None:
+    def wants(mix: Mix) -> int:
+        source = SampleSource(SOURCE.documents, TOKENIZER, mix)
+        drawn = (source.draw(random.Random(seed)) for seed in range(40))
+        return sum(TOKENIZER.id("<selection>") in sample.context for sample in drawn)
+
+    assert wants(Mix(repair=0.0)) == 0
+    assert wants(Mix(plain=0.0, infill=0.0, holes=0.0, repair=0.0, instruct=1.0)) == 40
 
 
 def test_cuts_stand_where_cursors_do() -> None:

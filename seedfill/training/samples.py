@@ -16,6 +16,7 @@ from sampler.messages import Snippet
 from sampler.tokenizer import Tokenizer
 from sampler.windows import prefix_window, suffix_window
 from seedfill.training.corpus import Document
+from seedfill.training.instruct.pairs import draw_pair, instruction
 
 REPAIR_WORDINGS = ("fix the code", "repair this", "fix it", "correct the code", "fix the bug")
 
@@ -41,8 +42,10 @@ class Mix:
     infill: float = 0.5
     holes: float = 0.1
     repair: float = 0.05
+    instruct: float = 0.0
+    """Edits that somebody asked for, made by undoing them in a file that has them."""
     snippets: float = 0.2
-    """Share of infill, holes and repair samples with snippets of the same package."""
+    """Share of infill, holes, repair and instruct samples with snippets of the same package."""
 
 
 class SampleSource:
@@ -62,8 +65,9 @@ class SampleSource:
         """One sample of the mix."""
         document = self._document(rng)
         mix = self.mix
-        kinds: list[Callable[[Document, random.Random], Sample]] = [self.plain, self.infill, self.holes, self.repair]
-        kind = rng.choices(kinds, weights=[mix.plain, mix.infill, mix.holes, mix.repair])[0]
+        kinds: list[Callable[[Document, random.Random], Sample]]
+        kinds = [self.plain, self.infill, self.holes, self.repair, self.instruct]
+        kind = rng.choices(kinds, weights=[mix.plain, mix.infill, mix.holes, mix.repair, mix.instruct])[0]
         return kind(document, rng)
 
     def draw_plain(self, rng: random.Random) -> Sample:
@@ -111,6 +115,22 @@ class SampleSource:
         head = self._head(document, rng, snippets=True, instruction=rng.choice(REPAIR_WORDINGS))
         parts = self.tokenizer.encode_batch([prefix, suffix, damage(text[start:end], rng)])
         return self._sample(layout.suffix_first(self.tokenizer, head, *parts), [text[start:end]])
+
+    def instruct(self, document: Document, rng: random.Random) -> Sample:
+        """A selection before and after an edit, and how it was asked for: the edit layout.
+
+        Another file is taken where this one has nothing to undo; a repair where that goes on.
+        """
+        for _ in range(4):
+            pair = draw_pair(document.text, rng)
+            said = pair and instruction(pair, rng)
+            if pair and said:
+                prefix, suffix = self._windows(document.text, pair.start, pair.end, rng)
+                head = self._head(document, rng, snippets=True, instruction=said)
+                parts = self.tokenizer.encode_batch([prefix, suffix, pair.old])
+                return self._sample(layout.suffix_first(self.tokenizer, head, *parts), [pair.new])
+            document = self._document(rng)
+        return self.repair(document, rng)
 
     def _sample(self, context: layout.Context, texts: list[str], limit: int = 400) -> Sample:
         spans = [ids[:limit] + self.end * (len(ids) <= limit) for ids in self.tokenizer.encode_batch(texts)]

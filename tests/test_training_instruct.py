@@ -1,0 +1,122 @@
+"""Instructed edits: each kind in a golden case, and what must hold for every pair whatever file it comes from."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from seedfill.training import corpus
+from seedfill.training.instruct import pairs
+from seedfill.training.instruct.source import TRANSFORMATIONS, Source
+from seedfill.training.instruct.wordings import wordings
+
+GOLDEN = Path(__file__).parent / "golden" / "instruct"
+WAS = "--- was\n"
+STDLIB = [d for d in corpus.stdlib_documents() if len(d.text) > 2_000 and d.path.count("/") == 0]
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.txt")), ids=lambda path: path.stem)
+def test_golden_case(path: Path) -> None:
+    after, before = path.read_text(encoding="utf-8").split(WAS)
+    pair = pairs.make_pair(after, path.stem, Random(0))
+    assert pair is not None
+    assert pair.before(after) == before
+
+
+def test_every_kind_has_a_golden_case_and_wordings() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.txt")} == set(TRANSFORMATIONS) == set(wordings())
+
+
+@pytest.mark.parametrize("kind", TRANSFORMATIONS)
+def test_wordings_are_varied_and_those_held_out_are_new(kind: str) -> None:
+    own = wordings()[kind]
+    assert len(set(own.train)) >= 4
+    assert own.heldout
+    assert not {text.casefold().strip(".") for text in own.train} & {text.casefold().strip(".") for text in own.heldout}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_pair_is_an_edit_of_whole_lines_between_two_files_that_parse(seed: int) -> None:
+    rng = Random(seed)
+    found = 0
+    for document in rng.sample(STDLIB, 12):
+        pair = pairs.draw_pair(document.text, rng)
+        if pair is None:
+            continue
+        found += 1
+        before = pair.before(document.text)
+        assert document.text[pair.start : pair.end] == pair.new != pair.old
+        assert before[: pair.start] == document.text[: pair.start]
+        assert before[pair.start + len(pair.old) :] == document.text[pair.end :]
+        assert pair.start == 0 or document.text[pair.start - 1] == "\n"
+        assert pair.end == len(document.text) or document.text[pair.end] == "\n"
+        ast.parse(before)
+        assert max(len(pair.old), len(pair.new)) <= pairs.MAX_SELECTION
+        said = pairs.instruction(pair, rng)
+        assert said is None or (
+            said and "{" not in said.replace("{}", "") or any("{" in f for f in pair.facts.values())
+        )
+    assert found >= 6
+
+
+def test_the_same_seed_draws_the_same_pair() -> None:
+    text = STDLIB[0].text
+    assert pairs.draw_pair(text, Random(3)) == pairs.draw_pair(text, Random(3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("type_hints", "def f(a, b=1):\n    return a\n"),
+        ("docstring", 'def f():\n    """Only this."""\n'),
+        ("docstring", 'def f(): """One line."""; return 1\n'),
+        ("default_argument", "def f(*, a, b):\n    return a\n"),
+        ("error_handling", "try:\n    go()\nfinally:\n    stop()\n"),
+        ("error_handling", 'try:\n    x = """\nkept\n"""\nexcept E:\n    pass\n'),
+        ("context_manager", "def f():\n    with open(p) as f:\n        return f.read()\n"),
+        ("f_string", 'x = f"{a!r} {b:>3}"\n'),
+        ("f_string", "x = f'{a}' f'{b}'\n"),
+        ("rename", 'def f(name):\n    return f"{name}" + name\n'),
+        ("rename", "def f(self, x):\n    return self\n"),
+        ("sort_imports", "import sys\nimport os\nimport re\n"),
+        ("named_constant", "A = 10\nA = 20\nprint(A)\n"),
+        ("guard_clause", "def f(x):\n    if x:\n        y = 1\n    return y\n"),
+        ("inline_variable", "return_value = f(x)\n"),
+        ("comprehension", "x = [a for a in b for c in d]\n"),
+        ("bug", "x = a < b < c\n"),
+        ("off_by_one", "for i in range(10):\n    pass\n"),
+        ("docstring", "def f(:\n"),
+    ],
+)
+def test_what_cannot_be_undone_is_left_alone(kind: str, text: str) -> None:
+    assert pairs.make_pair(text, kind, Random(0)) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_offsets_count_characters_also_behind_others(seed: int) -> None:
+    text = 'é = "ü"\n\n\ndef f(ä: int, ö: str = "ß") -> str:\n    return ö\n'
+    pair = pairs.make_pair(text, "type_hints", Random(seed))
+    assert pair is not None
+    assert 'def f(ä, ö="ß"):' in pair.before(text)
+
+
+def test_an_excerpt_begins_and_ends_between_statements_of_the_module() -> None:
+    text = max((d.text for d in STDLIB), key=len)
+    for seed in range(20):
+        start, end = pairs.excerpt(text, Random(seed))
+        assert start < end
+        for edge in (start, end):
+            assert edge in (0, len(text)) or (text[edge - 1] == "\n" and not text[edge].isspace())
+
+
+def test_a_source_finds_what_stands_where() -> None:
+    source = Source("class A:\n    def f(self):\n        return 'é', 1\n")
+    (number,) = [node for node in source.nodes(ast.Constant) if node.value == 1]
+    assert source.words(number) == "1"
+    function = source.function_of(number)
+    assert function is not None
+    assert function.name == "f"
+    assert source.indent(function) == "    "
