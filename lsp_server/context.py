@@ -4,43 +4,76 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePath
 
 from lsp_server.documents import Snapshot
 from lsp_server.settings import Settings
 from sampler.messages import InfillRequest
+from sampler.syntax import Surroundings, Syntax, syntax_at
 from sampler.windows import prefix_window, suffix_window
 
+LINE_GOES_ON = (":", "{", "(", "[", ",", "\\", ">", ";")
+"""Signs after which a statement, or the next one, belongs on the next line."""
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Place:
-    """What stands around a cursor, as the model and the text filters see it: lines end at "\\n"."""
+    """What stands around a cursor, as the model and the text filters see it: the whole document, with lines that end
+    at "\\n".
+    """
 
     before: str
     after: str
+    language: str = "plaintext"
 
-    @property
+    @cached_property
     def line_before(self) -> str:
         """The part of the cursor's line before it."""
         return self.before[self.before.rfind("\n") + 1 :]
 
-    @property
+    @cached_property
     def line_after(self) -> str:
         """The part of the cursor's line after it."""
-        return self.after.partition("\n")[0]
+        end = self.after.find("\n")
+        return self.after if end < 0 else self.after[:end]
 
     @property
     def inside_line(self) -> bool:
         """Whether something other than blanks follows on the cursor's line."""
         return bool(self.line_after.strip())
 
+    @cached_property
+    def syntax(self) -> Syntax | None:
+        """What a grammar says of the place; None for a language without one."""
+        return syntax_at(self.before, self.after, self.language)
 
-def place_at(text: str, offset: int) -> Place:
-    """The windows before and after `offset`."""
-    return Place(
-        before=_presentable(prefix_window(unix_lines(text[:offset]))),
-        after=_presentable(suffix_window(unix_lines(text[offset:]))),
-    )
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """Whether the cursor stands in code, in a string, in a text of several lines or in a comment."""
+        return self.syntax.surroundings if self.syntax else "code"
+
+    @property
+    def one_line(self) -> bool:
+        """Whether there is room for one line only: inside a line, a string, a comment or an unfinished statement."""
+        if self.inside_line or self.surroundings in ("string", "comment"):
+            return True
+        begun = self.line_before.rstrip()
+        return bool(begun) and self.surroundings == "code" and not begun.endswith(LINE_GOES_ON)
+
+    def lines_above(self, n: int) -> list[str]:
+        """The last `n` lines above the cursor's, in order."""
+        return self.before.rsplit("\n", n + 1)[-n - 1 : -1]
+
+    def lines_below(self, n: int) -> list[str]:
+        """The first `n` lines below the cursor's."""
+        return self.after.split("\n", n + 1)[1 : n + 1]
+
+
+def place_at(text: str, offset: int, language: str = "plaintext") -> Place:
+    """The place at `offset` of a document."""
+    before, after = _presentable(unix_lines(text[:offset])), _presentable(unix_lines(text[offset:]))
+    return Place(before=before, after=after, language=language)
 
 
 def infill_request(snapshot: Snapshot, place: Place, settings: Settings, *, client: str, path: str) -> InfillRequest:
@@ -48,11 +81,11 @@ def infill_request(snapshot: Snapshot, place: Place, settings: Settings, *, clie
     completion = settings.completion
     return InfillRequest(
         document=f"{client} {snapshot.uri}",
-        pieces=(place.before, place.after),
+        pieces=(prefix_window(place.before), suffix_window(place.after)),
         language=snapshot.language,
         path=path,
         max_tokens=completion.max_tokens,
-        one_line=place.inside_line,
+        one_line=place.one_line,
         deadline_ms=completion.deadline_ms or None,
         model=settings.sampler.model,
     )

@@ -10,6 +10,7 @@ incrementally on top of it, so that a document of any length costs the same few 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -18,10 +19,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, Tree
 
-Surroundings: TypeAlias = Literal["code", "string", "comment"]
+Surroundings: TypeAlias = Literal["code", "string", "text", "comment"]
+"""A text is a string that may run over several lines, such as a docstring."""
 
-WINDOW_BEFORE = 12_000
-WINDOW_AFTER = 4_000
+Part: TypeAlias = Literal["before", "inside", "after"]
+
+WINDOW_BEFORE = 8_000
+WINDOW_AFTER = 2_500
 
 _GRAMMARS = {
     "python": ("tree_sitter_python", "language"),
@@ -50,6 +54,8 @@ _BLOCKS = _ROOTS | {
 """Nodes whose children are statements."""
 _LONG_DELIMITERS = {"python": ('"""', "'''"), "javascript": ("`",), "typescript": ("`",)}
 """What opens and closes text of several lines: a window must not begin inside it."""
+_BRACKETS = frozenset("()[]{}")
+_QUOTE = re.compile(rb"\"{3}|'{3}|[\"'`]")
 _PLACEHOLDERS = frozenset({"pass", "..."})
 
 
@@ -89,15 +95,33 @@ class Syntax:
     def surroundings(self) -> Surroundings:
         """What the cursor stands in; a string or a comment that is not closed yet counts."""
         node = self._leaf(max(self.start - 1, 0))
-        while node is not None:
+        while node is not None and node.type not in ("interpolation", "template_substitution"):
             if "comment" in node.type and node.start_byte < self.start and self._holds_cursor(node):
                 return "comment"
-            if _is_string(node) and self._inside_string(node):
-                return "string"
-            if node.type in ("interpolation", "template_substitution"):
-                return "code"
             node = node.parent
-        return "string" if self._open_string() else "code"
+        if self.quote is None:
+            return "code"
+        return "text" if len(self.quote) == 3 or self.quote == "`" else "string"
+
+    @cached_property
+    def quote(self) -> str | None:
+        """What opened the string that the cursor stands in; None outside of strings."""
+        node = self._leaf(max(self.start - 1, 0))
+        while node is not None and not _is_string(node):
+            if node.type in ("interpolation", "template_substitution"):
+                return None
+            node = node.parent
+        if node is not None and node.start_byte < self.start < node.end_byte:
+            return _quote_at(self.source, node.start_byte)
+        return self._open_quote()
+
+    def brackets(self, part: Part) -> list[tuple[str, int]]:
+        """The brackets before, inside or after the insertion, those of code only, with their characters' numbers."""
+        edges = {"before": (0, self.start), "inside": (self.start, self.end), "after": (self.end, len(self.source))}
+        first, last = edges[part]
+        nodes = _descendants(self.tree.root_node, lambda node: node.start_byte < last and node.end_byte > first)
+        found = [node for node in nodes if node.type in _BRACKETS and first <= node.start_byte and not node.is_missing]
+        return [(node.type, self._characters(first, node.start_byte)) for node in found]
 
     def inserted(self, text: str) -> Syntax:
         """What becomes of it when `text` is inserted at the cursor; filters that ask for the same text share it."""
@@ -157,20 +181,17 @@ class Syntax:
         closed = self.source[: comment.end_byte].endswith((b"*/", b"-->"))
         return self.start < comment.end_byte if closed else b"\n" not in self.source[comment.end_byte : self.start]
 
-    def _inside_string(self, string: Node) -> bool:
-        return string.start_byte < self.start < string.end_byte
-
-    def _open_string(self) -> bool:
-        """Whether the last quote before the cursor that the grammar could not pair opens a string."""
-        quotes = [node for node in _faulty(self.tree.root_node) if node.is_error]
-        starts = [child for node in quotes for child in node.children if _is_quote(child)]
-        before = [node for node in starts if node.end_byte <= self.start]
+    def _open_quote(self) -> str | None:
+        """The last quote before the cursor that the grammar could not pair, where it opens a string."""
+        faulty = [node for node in _faulty(self.tree.root_node) if node.is_error]
+        starts = [child.start_byte for node in faulty for child in node.children if _is_quote(child)]
+        before = [start for start in starts if start < self.start]
         if not before:
-            return False
-        last = max(before, key=lambda node: node.end_byte)
-        quote = self.source[last.start_byte : last.end_byte].lstrip(b"rbfuRBFU")
-        rest = self.source[last.end_byte : self.start]
-        return quote not in rest and (len(quote) == 3 or quote == b"`" or b"\n" not in rest)
+            return None
+        quote = _quote_at(self.source, max(before))
+        rest = self.source[max(before) : self.start].decode(errors="replace").partition(quote)[2]
+        is_open = quote not in rest and (len(quote) == 3 or quote == "`" or "\n" not in rest)
+        return quote if is_open else None
 
     def _characters(self, start: int, end: int) -> int:
         return len(self.source[start:end].decode(errors="replace"))
@@ -251,6 +272,12 @@ def _is_string(node: Node) -> bool:
 
 def _is_quote(node: Node) -> bool:
     return node.type in ("string_start", '"', "'", "`")
+
+
+def _quote_at(source: bytes, start: int) -> str:
+    """The quotes of the string that begins at a byte, letters before them left out."""
+    found = _QUOTE.search(source, start)
+    return found[0].decode() if found else '"'
 
 
 def _window_start(before: str, language: str) -> int:

@@ -15,7 +15,7 @@ from sampler.messages import InfillRequest
 def request_at(marked: str, options: object = None) -> InfillRequest:
     before, _, after = marked.partition("║")
     snapshot = Snapshot(uri="file:///w/a.py", language="python", version=1, text=before + after)
-    place = place_at(snapshot.text, len(before))
+    place = place_at(snapshot.text, len(before), snapshot.language)
     return infill_request(snapshot, place, settings_from(options)[0], client="me", path="a.py")
 
 
@@ -23,14 +23,27 @@ def test_a_request_carries_what_stands_around_the_cursor() -> None:
     request = request_at("a = 1\nb = ║\nc = 3\n", {"completion": {"maxTokens": 9, "deadlineMs": 0}})
     assert request.pieces == ("a = 1\nb = ", "\nc = 3\n")
     assert (request.document, request.language, request.path) == ("me file:///w/a.py", "python", "a.py")
-    assert (request.max_tokens, request.deadline_ms, request.one_line) == (9, None, False)
+    assert (request.max_tokens, request.deadline_ms, request.one_line) == (9, None, True)
 
 
 @pytest.mark.parametrize(
     ("marked", "one_line"),
-    [("f(║)", True), ("f(║  \nx", False), ("║", False), ("║\n)", False), ("a ║\r\nb", False)],
+    [
+        ("f(║)", True),  # text after the cursor
+        ("f(║  \nx", False),
+        ("║", False),
+        ("║\n)", False),
+        ("a = ║\r\nb", True),  # an unfinished statement
+        ("def f(a):║", False),
+        ("f(a,║", False),
+        ("x = {║", False),
+        ("# a║", True),
+        ("x = 'a║", True),
+        ("def f():\n    \"\"\"a║\n    \"\"\"", False),
+        ("def f():\n    \"\"\"\n    ║\n    \"\"\"", False),
+    ],
 )
-def test_text_after_the_cursor_asks_for_one_line(marked: str, one_line: bool) -> None:
+def test_syntax_decides_between_one_line_and_several(marked: str, one_line: bool) -> None:
     assert request_at(marked).one_line is one_line
 
 

@@ -112,7 +112,7 @@ async def editing(encoding: Encoding = "utf-16", options: object = None) -> Asyn
         env = {**script.env, "XDG_STATE_HOME": folder, "XDG_RUNTIME_DIR": folder}
         async with LspClient.start([*COMMAND, "server"], ROOT, env) as client:
             folders = [{"uri": "file:///w", "name": "w"}]
-            merged = {"completion": {"debounceMs": 0}} if options is None else options
+            merged = {"completion": {"debounceMs": 0, "speculative": False}} if options is None else options
             await client.initialize(merged, encoding, workspaceFolders=folders)
             yield Editor(client, script, encoding)
             assert await client.shut_down() == 0
@@ -132,7 +132,7 @@ async def test_ghost_text(editor: Editor) -> None:
     assert [item["insertText"] for item in items] == ["a + b", "a - b"]
     (asked,) = await editor.asked(buffer.uri)
     assert asked["pieces"] == ["def add(a, b):\n    return ", "\n\nprint(add(1, 2))\n"]
-    assert (asked["language"], asked["path"], asked["one_line"]) == ("python", "pkg/add.py", False)
+    assert (asked["language"], asked["path"], asked["one_line"]) == ("python", "pkg/add.py", True)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
@@ -336,6 +336,8 @@ async def test_opening_a_file_starts_the_sampler() -> None:
         editor.open("x = ║", name="file:///w/.env")
         editor.open("x = ║", language="c")
         assert await editor.open("x = ║", name="file:///w/.env").ghost() is None
+        status = await editor.client.notification("seedfill/status")
+        assert (status["state"], "may hold secrets" in status["message"]) == ("off", True)
         assert not [note for note in editor.client.notifications if note["method"] == "seedfill/status"]
         editor.open("x = ║")
         await editor.client.notification("seedfill/status", lambda status: status["state"] == "ready")
@@ -367,7 +369,7 @@ async def test_settings_change_while_it_runs(editor: Editor) -> None:
     off: dict[str, Any] = {"completion": {"enabled": False}}
     editor.client.notify("workspace/didChangeConfiguration", {"settings": {"seedfill": off}})
     assert await editor.open("x = ║").ghost() is None
-    short = {"completion": {"maxTokens": 7, "debounceMs": 0}}
+    short = {"completion": {"maxTokens": 7, "debounceMs": 0, "speculative": False}}
     editor.client.notify("workspace/didChangeConfiguration", {"settings": {"seedfill": short}})
     buffer = editor.open("x = ║")
     assert await buffer.ghost() == "1"
@@ -385,11 +387,11 @@ async def test_restarting_the_service_ends_what_runs_and_starts_a_new_one(editor
 
 
 async def test_the_completion_fallback() -> None:
-    async with editing(options={"completion": {"fallback": True, "debounceMs": 0}}) as editor:
+    async with editing(options={"completion": {"fallback": True, "debounceMs": 0, "speculative": False}}) as editor:
         editor.script.rules({"before": "ran", "fills": ["ge(10):\n    pass"]})
         buffer = editor.open("for x in ran║\n")
         params = {key: value for key, value in buffer.here().items() if key != "context"}
         (item,) = (await editor.client.request("textDocument/completion", params))["items"]
         assert item["label"] == "range(10):"
-        assert item["textEdit"] == {"range": buffer.range(9, 12), "newText": "range(10):\n    pass"}
+        assert item["textEdit"] == {"range": buffer.range(9, 12), "newText": "range(10):"}
         assert item["filterText"].startswith("ran")

@@ -1,0 +1,18 @@
+"""A suggestion in the middle of a statement ends with that statement."""
+
+from __future__ import annotations
+
+from lsp_server.context import Place
+
+_COMMENTS = ("#", "//", "/*")
+
+
+def end_of_statement(text: str, place: Place) -> str:
+    """`text` up to the end of the statement that the cursor's line has begun, with a comment behind it."""
+    if place.syntax is None or not place.line_before.strip() or place.surroundings != "code":
+        return text
+    end = place.syntax.inserted(text).statement_end
+    if end is None or not text[end:].strip():
+        return text
+    rest = text[end:].partition("\n")[0]
+    return text[:end] + (rest if rest.lstrip().startswith(_COMMENTS) else "")
