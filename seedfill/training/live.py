@@ -96,7 +96,9 @@ def _live_row(
         n_before = len(live.tokens)
         if n_before + len(group.tokens) + 8 > n_live:
             continue
-        if _is_editable(group) and rng.random() < noise.edited_share:
+        if group.targets:
+            _judge(live, group.positions[0], group.tokens, group.targets, noise.changed_weight)
+        elif _is_editable(group) and rng.random() < noise.edited_share:
             _edit(live, group, noise, rng, tokenizer)
         else:
             _mask(live, group, noise.schedule, rng, tokenizer)
@@ -146,14 +148,18 @@ def _edit(live: _Live, group: LiveGroup, noise: LiveNoise, rng: random.Random, t
         delete_id=tokenizer.id("<delete>"),
         expand_id=tokenizer.id("<expand>"),
     )
-    n = len(corrupted.tokens)
-    live.tokens += corrupted.tokens
-    live.targets += corrupted.targets
-    changed = [token != target for token, target in zip(corrupted.tokens, corrupted.targets, strict=True)]
-    live.weights += [noise.changed_weight if is_changed else 1.0 for is_changed in changed]
-    live.positions += range(group.positions[0], group.positions[0] + n)
-    live.is_maskable += [False] * n
-    live.is_edited += [True] * n
+    _judge(live, group.positions[0], corrupted.tokens, corrupted.targets, noise.changed_weight)
+
+
+def _judge(live: _Live, position: int, tokens: list[int], targets: list[int], changed_weight: float) -> None:
+    """A group of which every token is asked what becomes of it."""
+    live.tokens += tokens
+    live.targets += targets
+    changed = [token != target for token, target in zip(tokens, targets, strict=True)]
+    live.weights += [changed_weight if is_changed else 1.0 for is_changed in changed]
+    live.positions += range(position, position + len(tokens))
+    live.is_maskable += [False] * len(tokens)
+    live.is_edited += [True] * len(tokens)
 
 
 def _mark(live: _Live, group: LiveGroup, tokenizer: Tokenizer) -> None:

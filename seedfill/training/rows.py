@@ -34,6 +34,8 @@ class LiveGroup:
     positions: list[int] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
     """0 for anchors, which are read but neither masked nor predicted."""
+    targets: list[int] = field(default_factory=list)
+    """Of old code that an edit starts from: what becomes of each token; it is not noised any further."""
 
 
 @dataclass(slots=True)
@@ -90,7 +92,19 @@ def append(stream: Stream, sample: Sample, block_size: int, tokenizer: Tokenizer
                 at = base + start + (0 if r == 0 else len(anchor) + r * block_size)
                 _live_block(group, lead, block, at, block_size, tokenizer)
                 _extend(stream, lead + block, at, [*(lead + block)[1:], *span[(r + 1) * block_size :][:1]], tokenizer)
-        stream.groups.append(group)
+        if not sample.drafts:
+            stream.groups.append(group)
+    stream.groups += _draft_groups(sample, base)
+
+
+def _draft_groups(sample: Sample, base: int) -> list[LiveGroup]:
+    """The blocks of old code, each behind the new code that it follows."""
+    groups = []
+    for block in sample.drafts:
+        limit, n = base + len(sample.context) + block.n_before, len(block.tokens)
+        at = base + sample.starts[0] + block.n_before
+        groups.append(LiveGroup(limit, block.tokens, list(range(at, at + n)), [1.0] * n, block.targets))
+    return groups
 
 
 def _extend(stream: Stream, ids: list[int], at: int, following: list[int], tokenizer: Tokenizer) -> None:

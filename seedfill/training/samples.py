@@ -16,6 +16,7 @@ from sampler.messages import Snippet
 from sampler.tokenizer import Tokenizer
 from sampler.windows import prefix_window, suffix_window
 from seedfill.training.corpus import Document
+from seedfill.training.drafts import DraftBlock, draft_blocks
 from seedfill.training.instruct.pairs import draw_pair, instruction
 
 REPAIR_WORDINGS = ("fix the code", "repair this", "fix it", "correct the code", "fix the bug")
@@ -29,6 +30,8 @@ class Sample:
     spans: list[list[int]] = field(default_factory=list)
     anchors: list[list[int]] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
+    drafts: list[DraftBlock] = field(default_factory=list)
+    """Of an edit that starts from the old code: its live blocks."""
 
     def __len__(self) -> int:
         return len(self.context) + sum(map(len, self.spans)) + sum(map(len, self.anchors))
@@ -44,6 +47,8 @@ class Mix:
     repair: float = 0.05
     instruct: float = 0.0
     """Edits that somebody asked for, made by undoing them in a file that has them."""
+    drafts: float = 0.0
+    """Share of repair and instruct samples whose live blocks start from the old code."""
     snippets: float = 0.2
     """Share of infill, holes, repair and instruct samples with snippets of the same package."""
 
@@ -113,8 +118,7 @@ class SampleSource:
         end = _skip_lines(text, start, rng.randrange(1, 9), 400)
         prefix, suffix = self._windows(text, start, end, rng)
         head = self._head(document, rng, snippets=True, instruction=rng.choice(REPAIR_WORDINGS))
-        parts = self.tokenizer.encode_batch([prefix, suffix, damage(text[start:end], rng)])
-        return self._sample(layout.suffix_first(self.tokenizer, head, *parts), [text[start:end]])
+        return self._edit(head, (prefix, suffix), damage(text[start:end], rng), text[start:end], rng)
 
     def instruct(self, document: Document, rng: random.Random) -> Sample:
         """A selection before and after an edit, and how it was asked for: the edit layout.
@@ -125,12 +129,19 @@ class SampleSource:
             pair = draw_pair(document.text, rng)
             said = pair and instruction(pair, rng)
             if pair and said:
-                prefix, suffix = self._windows(document.text, pair.start, pair.end, rng)
+                windows = self._windows(document.text, pair.start, pair.end, rng)
                 head = self._head(document, rng, snippets=True, instruction=said)
-                parts = self.tokenizer.encode_batch([prefix, suffix, pair.old])
-                return self._sample(layout.suffix_first(self.tokenizer, head, *parts), [pair.new])
+                return self._edit(head, windows, pair.old, pair.new, rng)
             document = self._document(rng)
         return self.repair(document, rng)
+
+    def _edit(self, head: list[int], windows: tuple[str, str], old: str, new: str, rng: random.Random) -> Sample:
+        prefix, suffix, selection = self.tokenizer.encode_batch([*windows, old])
+        sample = self._sample(layout.suffix_first(self.tokenizer, head, prefix, suffix, selection), [new])
+        is_whole = sample.spans[0][-1:] == self.end
+        if self.mix.drafts and rng.random() < self.mix.drafts and is_whole:
+            sample.drafts.extend(draft_blocks(selection + self.end, sample.spans[0], self.tokenizer, rng))
+        return sample
 
     def _sample(self, context: layout.Context, texts: list[str], limit: int = 400) -> Sample:
         spans = [ids[:limit] + self.end * (len(ids) <= limit) for ids in self.tokenizer.encode_batch(texts)]
