@@ -123,13 +123,16 @@ def _edit(request: InfillRequest, edit: Edit, tokenizer: Tokenizer, end_id: int,
 
 
 def _draft(edit: Edit, tokenizer: Tokenizer, end_id: int) -> Draft:
-    """The old code token by token, cut at the edges of locks so that none locks more than it should."""
+    """The old code token by token, cut at the edges of locks so that none locks more than it should.
+
+    Where the last characters are locked the end is too: nothing comes between them.
+    """
     edges = [0, *(edge for lock in edit.locks for edge in lock), len(edit.selection)]
     draft = Draft([], [])
     for i, tokens in enumerate(tokenizer.encode_batch([edit.selection[a:b] for a, b in pairwise(edges)])):
         draft.tokens += tokens
         draft.is_locked += [i % 2 == 1] * len(tokens)
-    return Draft([*draft.tokens, end_id], [*draft.is_locked, False])
+    return Draft([*draft.tokens, end_id], [*draft.is_locked, any(a < b == len(edit.selection) for a, b in edit.locks)])
 
 
 def _lengths(request: InfillRequest, profile: FamilyProfile) -> list[int]:

@@ -232,6 +232,16 @@ def test_locks_name_characters() -> None:
     assert "+" in text[text.index("return") :]
 
 
+def test_nothing_comes_before_a_locked_start_or_behind_a_locked_end() -> None:
+    selection = "    return first + second\n"
+    for seed in range(3):
+        model = checkpoint.loaded("tiny", tiny_backbone(seed), TOKENIZER, SEEDFILL, 2048)
+        result = answer(model, edit={"selection": selection, "locks": ((0, 4), (19, len(selection)))})
+        assert isinstance(result, InfillResult)
+        (text,) = result.candidates[0].fills
+        assert text.startswith("    ") and text.endswith(selection[19:])
+
+
 def test_the_old_code_stands_in_the_context_once() -> None:
     request = InfillRequest(document="d", pieces=("a", "b"), instruction="i", edit=Edit(selection="old code"))
     (canvas,) = canvases(request, TOKENIZER, SEEDFILL, 2048)

@@ -1,0 +1,145 @@
+"""From a selection to the smallest edits: nothing outside the selection changes, in no encoding, with no line ends."""
+
+from __future__ import annotations
+
+import random
+from typing import get_args
+
+import pytest
+
+from lsp_server.documents import Change, Document, Encoding
+from lsp_server.edits import Replacement, applied, replacements, rewrite_request, select
+from sampler.messages import Candidate, Edit, InfillRequest, InfillResult
+from sampler.rewriting import MAX_SELECTION, Refusal, rewritten
+
+N_EDITS = 10_000
+PIECES = ("x", "def", " ", "    ", "\t", "é", "漢", "😀", "\f", "\u2028", "\x85", "\r", "\ud800", "(", "a = b")
+LINE_ENDS = ("\n", "\r\n")
+
+
+def random_text(rng: random.Random) -> str:
+    ends = rng.choice((("\n",), ("\r\n",), LINE_ENDS))
+    lines = ["".join(rng.choices(PIECES, k=rng.randrange(5))) + rng.choice(ends) for _ in range(rng.randrange(9))]
+    return "".join(lines)[: rng.choice((None, -1))]
+
+
+def scripted(request: InfillRequest, rng: random.Random) -> str:
+    """What a model might make of the selection: lines changed, lost, doubled, swapped; locked ends stay."""
+    assert request.edit
+    old, locks = request.edit.selection, request.edit.locks
+    head = old[: locks[0][1]] if locks and locks[0][0] == 0 else ""
+    tail = old[locks[-1][0] :] if locks and locks[-1][1] == len(old) > len(head) else ""
+    lines = old[len(head) : len(old) - len(tail)].split("\n")
+    for _ in range(rng.randrange(4)):
+        i = rng.randrange(len(lines) + 1)
+        change = rng.choice(("insert", "delete", "change", "swap"))
+        if change == "insert":
+            lines.insert(i, "".join(rng.choices(PIECES[:-4], k=3)))
+        elif change == "swap":
+            lines.reverse()
+        elif i < len(lines):
+            lines[i : i + 1] = [] if change == "delete" else [lines[i][: rng.randrange(4)] + "new" + lines[i][4:]]
+    return head + "\n".join(lines) + tail
+
+
+def test_ten_thousand_edits_change_nothing_outside_the_selection() -> None:
+    rng = random.Random(5)
+    n_changed = 0
+    for i in range(N_EDITS):
+        text = random_text(rng)
+        encoding: Encoding = get_args(Encoding)[i % 3]
+        document = Document("file:///a.py", "python", 1, text, encoding)
+        start, end = sorted(document.offset(document.position(rng.randrange(len(text) + 1))) for _ in range(2))
+        selection = select(text, start, end)
+        request = rewrite_request(selection, "do it", document="d")
+        new = scripted(request, rng)
+        changes = replacements(selection, new)
+        after = applied(text, changes)
+        n_changed += after != text
+
+        low, high = selection.chosen
+        assert after.startswith(text[:low]) and after.endswith(text[high:])
+        inside = after[selection.start : len(after) - (len(text) - selection.end)]
+        assert plain(inside) == plain(new)
+        assert [change for change in changes if change.start > change.end] == []
+        assert all(one.end <= other.start for one, other in zip(changes, changes[1:], strict=False))
+
+        at_positions = [
+            Change(change.text, document.position(change.start), document.position(change.end)) for change in changes
+        ]
+        document.apply(reversed(at_positions), 2)
+        assert document.text == after, "what a client makes of the positions"
+    assert n_changed > N_EDITS // 3
+
+
+def plain(text: str) -> str:
+    """Without carriage returns, of which one that stood alone may come to stand before a line feed."""
+    return text.replace("\r", "").encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+def test_lines_that_stay_are_not_touched() -> None:
+    text = "a = 1\r\nb = 2\nc = 3\r\nd = 4\r\n"
+    changes = replacements(select(text, 0, len(text)), "a = 1\nb = 20\nc = 3\nx = 9\nd = 4")
+    assert changes == [Replacement(12, 12, "0"), Replacement(20, 20, "x = 9\r\n")]
+    assert replacements(select(text, 7, 12), "b = 2\nb = 3") == [Replacement(12, 12, "\nb = 3")]
+
+
+@pytest.mark.parametrize(
+    ("marked", "lines", "locks"),
+    [
+        ("a\n[b\nc\n]d\n", "b\nc", ()),
+        ("a\nb[]b\nc\n", "bb", ()),
+        ("  [x = 1]  # why\n", "  x = 1  # why", ((0, 2), (7, 14))),
+        ("if a:\r\n    [b\r\n    c]\r\nd", "    b\n    c", ((0, 4),)),
+        ("[]", "", ()),
+        ("a\n[\n]b", "", ()),
+    ],
+)
+def test_a_selection_is_widened_to_lines_and_what_was_added_is_locked(
+    marked: str, lines: str, locks: tuple[tuple[int, int], ...]
+) -> None:
+    start, end = marked.index("["), marked.index("]") - 1
+    selection = select(marked.replace("[", "").replace("]", ""), start, end)
+    assert (selection.seen, selection.locks) == (lines, locks)
+
+
+def test_the_model_sees_unix_lines_around_the_selection() -> None:
+    request = rewrite_request(select("a\r\nb\r\nc\r\n", 3, 4), " add\n types ", document="d", language="python")
+    assert request.pieces == ("a\n", "\nc\n")
+    assert request.edit == Edit(selection="b")
+    assert request.instruction == "add types"
+
+
+def answered(text: str, confidence: float = 0.9, finish: str = "end") -> InfillResult:
+    best = Candidate(fills=(text,), tokens=1, forwards=1, confidence=confidence, finish=finish)  # type: ignore[arg-type]
+    return InfillResult(
+        candidates=(best,), model="m", device="cpu", ms=1, load_ms=0, tokens_computed=1, cache_miss="cold"
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "sentence"),
+    [
+        (answered("x = 1"), "change nothing"),
+        (answered("x = 2", confidence=0.1), "not sure how to do that \\(10%\\)"),
+        (answered("x = 2", finish="deadline"), "in time"),
+        (answered("x = 2", finish="length"), "no end"),
+    ],
+)
+def test_an_answer_that_must_not_be_shown_is_refused_in_a_sentence(result: InfillResult, sentence: str) -> None:
+    request = rewrite_request(select("x = 1", 0, 0), "do it", document="d")
+    with pytest.raises(Refusal, match=sentence):
+        rewritten(request, result)
+
+
+def test_what_must_stay_is_looked_for_once_more() -> None:
+    request = rewrite_request(select("  x = 1  # why", 2, 7), "do it", document="d")
+    assert rewritten(request, answered("  x = 2  # why")) == "  x = 2  # why"
+    for bad in ("x = 2  # why", "  x = 2", "   x = 2  # why not", "y  x = 2  # why"):
+        with pytest.raises(Refusal, match="must stay"):
+            rewritten(request, answered(bad))
+
+
+def test_a_selection_that_is_too_long_is_refused() -> None:
+    with pytest.raises(Refusal, match="at most"):
+        rewrite_request(select("x" * (MAX_SELECTION + 1), 0, 0), "do it", document="d")
