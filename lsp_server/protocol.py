@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import Future
 from importlib import metadata
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, TypeGuard, cast
 
 import cattrs
@@ -31,9 +31,12 @@ from pygls.uris import to_fs_path
 
 from lsp_server.clock import Clock, LoopClock
 from lsp_server.documents import Document, Encoding
+from lsp_server.journal import Journal
+from lsp_server.machine import Machine
 from lsp_server.resident import Connect, Phase, ResidentSampler
 from lsp_server.settings import Settings
 from lsp_server.suggestions import Suggestions
+from lsp_server.switches import Switches
 
 logger = logging.getLogger(__name__)
 
@@ -137,11 +140,18 @@ class Server(LanguageServer):
 
     protocol: Protocol
 
-    def __init__(self, connect: Connect, *, clock: Clock | None = None, overrides: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        *,
+        clock: Clock | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        folder: Path | None = None,
+    ) -> None:
         super().__init__("seedfill", _version(), protocol_cls=Protocol, converter_factory=default_converter)
         self.documents: dict[str, Document] = {}
         self.settings = Settings()
-        self.overrides = overrides
+        self.overrides = overrides or {}
         """Settings from the command line, which no client changes."""
         self.initial_options: Any = None
         """The client's initializationOptions."""
@@ -149,12 +159,18 @@ class Server(LanguageServer):
         """What was said of the settings, so that nothing is said twice."""
         self.sampler = ResidentSampler(connect, self.report_state)
         self.clock = clock or LoopClock()
-        self.suggestions = Suggestions(self.sampler, clock=self.clock)
+        self.machine = Machine()
+        self.suggestions = Suggestions(self.sampler, clock=self.clock, why_spare=self.machine.why_spare)
+        self.switches = Switches()
+        self.journal = Journal(folder)
         self.leave = asyncio.Event()
         """Set when the server is to end."""
         self.initialized = asyncio.Event()
         """Set when `initialize` has come, and with it the id of the client's process."""
         self._state: tuple[Phase, str] | None = None
+        """Of the sampler, as it was told last."""
+        self._why_off: str | None = None
+        self._told: tuple[str, str] | None = None
 
     @property
     def encoding(self) -> Encoding:
@@ -173,9 +189,22 @@ class Server(LanguageServer):
         if (state, message) == self._state:
             return
         self._state = (state, message)
-        self.protocol.notify("seedfill/status", {"state": state, "message": message})
+        self._tell_state()
         if state == "error":
             self.tell(message, lsp.MessageType.Error)
+
+    def report_off(self, why: str | None) -> None:
+        """Tell the client why nothing comes unasked where the cursor is, or that something may again."""
+        self._why_off = why
+        self._tell_state()
+
+    def _tell_state(self) -> None:
+        state = ("off", self._why_off) if self._why_off else self._state
+        if state is None and self._told is not None:
+            state = ("ready", "")
+        if state is not None and state != self._told:
+            self._told = state
+            self.protocol.notify("seedfill/status", {"state": state[0], "message": state[1]})
 
     def tell(self, message: str, kind: lsp.MessageType = lsp.MessageType.Warning) -> None:
         """Show one sentence to the person at the editor."""

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
-from lsp_server.settings import SamplerMode
+from lsp_server.settings import SamplerSettings
 from sampler.messages import InfillRequest, InfillResult
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Client(Protocol):
         ...
 
 
-Connect: TypeAlias = Callable[[SamplerMode, Report], Client]
+Connect: TypeAlias = Callable[[SamplerSettings, Report], Client]
 
 
 class ResidentSampler:
@@ -42,7 +42,7 @@ class ResidentSampler:
     def __init__(self, connect: Connect, report: Report) -> None:
         self._connect = connect
         self._report = report
-        self.mode: SamplerMode = "shared"
+        self.settings = SamplerSettings()
         self._client: Client | None = None
         self._warming: asyncio.Task[None] | None = None
 
@@ -67,9 +67,9 @@ class ResidentSampler:
         self._report("ready", "")
         return result
 
-    async def use(self, mode: SamplerMode) -> None:
-        """Change to a shared or a private service; the next request connects to it."""
-        self.mode = mode
+    async def use(self, settings: SamplerSettings) -> None:
+        """Follow changed settings; the next request connects anew. A shared service keeps the threads it has."""
+        self.settings = settings
         await self.close()
 
     async def restart(self) -> None:
@@ -77,7 +77,7 @@ class ResidentSampler:
         from sampler.client import stop_service
 
         await self.close()
-        if self.mode == "shared":
+        if self.settings.mode == "shared":
             await asyncio.to_thread(stop_service)
 
     async def close(self) -> None:
@@ -90,7 +90,7 @@ class ResidentSampler:
 
     def _connected(self) -> Client:
         if self._client is None:
-            self._client = self._connect(self.mode, self._report)
+            self._client = self._connect(self.settings, self._report)
         return self._client
 
     async def _start(self) -> None:

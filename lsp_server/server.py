@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lsp_server import parent, transport
@@ -15,8 +16,9 @@ from lsp_server.features import commands, configuration, document_sync, inline_c
 from lsp_server.log import start_logging
 from lsp_server.protocol import Server
 from lsp_server.resident import Client, Connect, Phase, Report
-from lsp_server.settings import LogLevel, SamplerMode
+from lsp_server.settings import LogLevel, SamplerMode, SamplerSettings
 from lsp_server.transport import Writer
+from sampler.paths import state_folder
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ def run(
     source, sink = transport.claim_stdio()
     start_logging(log_level or "info")
     given = {"sampler": {"mode": sampler}, "log": {"level": log_level}}
-    server = create_server(connect or connect_client, overrides=given)
+    server = create_server(connect or connect_client, overrides=given, folder=state_folder())
     try:
         return asyncio.run(_serve_descriptors(server, source, sink))
     except KeyboardInterrupt:
@@ -52,16 +54,23 @@ def run(
 
 
 def create_server(
-    connect: Connect, *, clock: Clock | None = None, overrides: Mapping[str, Any] | None = None
+    connect: Connect,
+    *,
+    clock: Clock | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
 ) -> Server:
-    """A server with all its features; `connect` makes the sampler client, `clock` is what it knows of time."""
-    server = Server(connect, clock=clock, overrides=overrides or {})
+    """A server with all its features; `connect` makes the sampler client, `clock` is what it knows of time.
+
+    `folder` is where it keeps the last request's record and its statistics; None: in memory alone.
+    """
+    server = Server(connect, clock=clock, overrides=overrides, folder=folder)
     for feature in (lifecycle, configuration, document_sync, inline_completion, commands):
         feature.register(server)
     return server
 
 
-def connect_client(mode: SamplerMode, report: Report, *, command: Sequence[str] = ()) -> Client:
+def connect_client(settings: SamplerSettings, report: Report, *, command: Sequence[str] = ()) -> Client:
     """The real sampler client; `command` runs another service than the installed one."""
     from sampler.client import SERVICE_COMMAND, SamplerClient, State
 
@@ -70,7 +79,10 @@ def connect_client(mode: SamplerMode, report: Report, *, command: Sequence[str] 
         fraction = "" if state.fraction is None else f" ({state.fraction:.0%})"
         report(phase, sentence.format(state.message) + fraction)
 
-    return SamplerClient(mode=mode, on_state=on_state, command=command or SERVICE_COMMAND)
+    options = [] if settings.threads is None else [f"--threads={settings.threads}"]
+    return SamplerClient(
+        mode=settings.mode, on_state=on_state, command=command or SERVICE_COMMAND, service_options=options
+    )
 
 
 async def serve(server: Server, reader: asyncio.StreamReader, writer: Writer) -> int:

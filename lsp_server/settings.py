@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import types
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args, get_origin, get_type_hints
@@ -19,10 +20,17 @@ LogLevel: TypeAlias = Literal["error", "warning", "info", "debug"]
 
 
 class Between(NamedTuple):
-    """The range of a number, both ends included."""
+    """The range of a whole number, both ends included."""
 
     low: int
     high: int
+
+
+class Within(NamedTuple):
+    """The range of a number, both ends included."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +41,8 @@ class SamplerSettings:
     """One service for all windows of this user, or one of this server's own."""
     model: str | None = None
     """Another model than the service's default."""
+    threads: Annotated[int, Between(1, 256)] | None = None
+    """CPU threads of a service that this server starts; None: as suits the machine."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,16 +50,29 @@ class CompletionSettings:
     """When and how much is suggested."""
 
     enabled: bool = True
-    debounce_ms: Annotated[int, Between(0, 5000)] = 75
-    """Wait this long for another keystroke before asking the sampler; 0: never wait."""
+    debounce_ms: Annotated[int, Between(0, 5000)] | None = None
+    """Wait this long for another keystroke before asking the sampler; 0: never wait; None: as the person types."""
     max_tokens: Annotated[int, Between(1, 512)] = 64
     deadline_ms: Annotated[int, Between(0, 60_000)] = 2000
     """What is finished by then is shown; 0: no deadline."""
+    candidates: Annotated[int, Between(1, 8)] = 3
+    """How many are offered where suggestions are asked for by hand; one comes unasked."""
+    confidence_floor: Annotated[float, Within(0, 1)] | None = None
+    """Nothing less sure is shown unasked; None: as the model's makers calibrated it."""
+    speculative: bool = True
+    """While a suggestion is on screen, prepare the one that follows it; never on battery or on a busy machine."""
     languages: tuple[str, ...] = ("python",)
     """Language ids in which suggestions come unasked; "*" stands for all."""
     fallback: bool = False
     """Offer suggestions in the ordinary completion list too, for clients without inline completion. Capabilities
     are told once, so this is heard in initializationOptions alone."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StatisticsSettings:
+    """What is counted of suggestions, on this machine alone."""
+
+    enabled: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +88,7 @@ class Settings:
 
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
     completion: CompletionSettings = field(default_factory=CompletionSettings)
+    statistics: StatisticsSettings = field(default_factory=StatisticsSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
 
@@ -109,15 +133,22 @@ def _check(hint: Any, raw: object) -> tuple[str, bool]:
     """What `hint` asks for in words, and whether `raw` is that."""
     kind, arguments = get_origin(hint), get_args(hint)
     if kind is Annotated:
-        low, high = arguments[1]
-        return f"a whole number from {low} to {high}", type(raw) is int and low <= raw <= high
+        return _check_range(arguments[1], raw)
     if kind is Literal:
         return " or ".join(map(repr, arguments)), raw in arguments
     if kind is tuple:
         return "a list of strings", isinstance(raw, list) and all(isinstance(item, str) for item in raw)
-    if kind is types.UnionType:
+    if kind in (types.UnionType, typing.Union):
         return _check(arguments[0], raw)
     return {bool: "true or false", str: "a string"}[hint], type(raw) is hint
+
+
+def _check_range(bounds: Between | Within, raw: object) -> tuple[str, bool]:
+    low, high = bounds
+    if isinstance(bounds, Between):
+        return f"a whole number from {low} to {high}", type(raw) is int and low <= raw <= high
+    is_number = isinstance(raw, int | float) and not isinstance(raw, bool)
+    return f"a number from {low} to {high}", is_number and low <= typing.cast(float, raw) <= high
 
 
 def _snake_case(key: str) -> str:

@@ -1,29 +1,29 @@
-"""From a cursor to the text that belongs there: typed through, asked for, superseded.
+"""From a cursor to the text that belongs there: remembered, prepared, asked for, superseded.
 
 The last request of a document wins: a newer one cancels the older. While a person types what was suggested,
-the rest comes from memory and the sampler is left alone.
+the rest comes from memory and the sampler is left alone; meanwhile what follows it is prepared.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import itertools
 import logging
 import uuid
-from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Protocol, TypeAlias
+from collections.abc import Callable
+from typing import Protocol
 
 from lsp_server.clock import Clock, LoopClock
-from lsp_server.context import infill_request, path_in_workspace, place_at, unix_lines
-from lsp_server.documents import Snapshot
-from lsp_server.postprocess import postprocess
-from lsp_server.privacy import refusal
-from lsp_server.settings import Settings
+from lsp_server.context import Place, infill_request, path_in_workspace, place_at
+from lsp_server.pace import Pace
+from lsp_server.postprocess import Verdict, verdict
+from lsp_server.record import Inference, Record, Source, record_of
+from lsp_server.remembered import Fill, Memory, Remembered
+from lsp_server.silence import Query, silence
 from sampler.messages import InfillRequest, InfillResult
 
 logger = logging.getLogger(__name__)
-
-Texts: TypeAlias = tuple[str, ...]
 
 
 class Sampler(Protocol):
@@ -34,123 +34,222 @@ class Sampler(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Query:
-    """A cursor in a document: where to suggest, and under which settings."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Run:
+    """A request to the sampler on its way."""
 
-    snapshot: Snapshot
-    offset: int
-    settings: Settings
-    path: PurePath
-    """Of the document's file."""
-    folders: tuple[PurePath, ...] = ()
-    """Of the workspace."""
-    invoked: bool = False
-    """Asked for by hand: answered without delay and in any language."""
+    query: Query
+    task: asyncio.Task[Remembered]
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Remembered:
-    """What was suggested last in a document, and where."""
-
-    text: str
-    offset: int
-    fills: Texts
-
-    def rest(self, text: str, offset: int) -> Texts:
-        """What is left of the fills in `text`, which differs by what was typed up to `offset`."""
-        typed = unix_lines(text[self.offset : offset])
-        rests = tuple(fill[len(typed) :] for fill in self.fills if fill.startswith(typed) and fill != typed)
-        return rests if rests and self._surrounds(text, offset) else ()
-
-    def _surrounds(self, text: str, offset: int) -> bool:
-        return (
-            offset >= self.offset
-            and len(text) - offset == len(self.text) - self.offset
-            and text.startswith(self.text[: self.offset])
-            and text.endswith(self.text[self.offset :])
-        )
+    def is_for(self, query: Query) -> bool:
+        """Whether its answer will be the answer to `query`."""
+        mine, other = self.query, query
+        is_same_place = mine.offset == other.offset and mine.snapshot.text == other.snapshot.text
+        return is_same_place and other.n_candidates <= mine.n_candidates
 
 
 class Suggestions:
-    """Suggestions for all documents of one client."""
+    """Suggestions for all documents of one client.
 
-    def __init__(self, sampler: Sampler, *, clock: Clock | None = None) -> None:
+    `why_spare` says why work that nobody has asked for should be left undone, None where there is no reason.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        *,
+        clock: Clock | None = None,
+        why_spare: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self.pace = Pace()
         self._sampler = sampler
         self._clock = clock or LoopClock()
+        self._why_spare = why_spare
         self._client = uuid.uuid4().hex
-        self._remembered: dict[str, Remembered] = {}
-        self._running: dict[str, asyncio.Task[Texts]] = {}
+        self._numbers = itertools.count(1)
+        self._memory = Memory()
+        self._running: dict[str, Run] = {}
+        self._preparing: dict[str, Run] = {}
 
-    async def suggest(self, query: Query) -> Texts:
-        """Texts to insert, best first; empty when there is none or a newer query came in between."""
-        self._supersede(query.snapshot.uri)
-        if reason := silence(query):
-            logger.debug("No suggestion: %s", reason)
-            return ()
-        return self._typed_through(query) or await self._last_wins(query)
+    async def suggest(self, query: Query) -> Record:
+        """What is suggested, and how that came about; raises sampler.client.SamplerError."""
+        start = self._clock.now()
+        record = record_of(query, self._number())
+        try:
+            await self._suggest(query, record)
+        finally:
+            record.total_ms = (self._clock.now() - start) * 1000
+        return record
 
     def forget(self, uri: str) -> None:
-        """Drop what is known of a document, and the request that runs for it."""
+        """Drop what is known of a document, and the requests that run for it."""
         self._supersede(uri)
-        self._remembered.pop(uri, None)
+        self._drop_prepared(uri)
+        self._memory.forget(uri)
+
+    def forget_answers(self) -> None:
+        """Drop what was answered so far: under other settings it might be answered otherwise."""
+        self._memory.clear()
 
     async def cancel_all(self) -> None:
         """Cancel what runs for any document, and wait until the sampler has been told."""
-        running = list(self._running.values())
-        for uri in list(self._running):
+        runs = [*self._running.values(), *self._preparing.values()]
+        for uri in [*self._running, *self._preparing]:
             self._supersede(uri)
-        await asyncio.gather(*running, return_exceptions=True)
+            self._drop_prepared(uri)
+        await asyncio.gather(*(run.task for run in runs), return_exceptions=True)
 
-    def _supersede(self, uri: str) -> None:
-        if running := self._running.pop(uri, None):
-            running.cancel()
+    async def _suggest(self, query: Query, record: Record) -> None:
+        uri = query.snapshot.uri
+        self._supersede(uri)
+        if reason := silence(query, self._clock.now()):
+            self._drop_prepared(uri)
+            record.end("silent", reason)
+        elif found := self._memory.find(query):
+            self._offer(query, record, *found, source=found[0].source)
+        elif (answer := await self._last_wins(query, record)) is not None:
+            self._offer(query, record, answer, answer.fills, source=record.source or "sampler")
 
-    def _typed_through(self, query: Query) -> Texts:
-        remembered = self._remembered.get(query.snapshot.uri)
-        return remembered.rest(query.snapshot.text, query.offset) if remembered else ()
-
-    async def _last_wins(self, query: Query) -> Texts:
+    async def _last_wins(self, query: Query, record: Record) -> Remembered | None:
         """Ask, unless a newer query of the same document cancels this one; being cancelled oneself is passed on."""
         uri = query.snapshot.uri
-        running = self._running[uri] = asyncio.create_task(self._ask(query))
+        run = self._running[uri] = self._prepared(query, record) or self._ask(query, record)
         try:
-            return await running
+            return await run.task
         except asyncio.CancelledError:
             if _this_task_is_cancelled():
                 raise
-            return ()
+            return None
         finally:
-            if self._running.get(uri) is running:
+            if self._running.get(uri) is run:
                 del self._running[uri]
 
-    async def _ask(self, query: Query) -> Texts:
+    def _ask(self, query: Query, record: Record) -> Run:
+        return Run(query, asyncio.create_task(self._after_a_wait(query, record)))
+
+    def _prepared(self, query: Query, record: Record) -> Run | None:
+        """What is being prepared, where that is what is wanted now; otherwise it is given up."""
+        run = self._preparing.pop(query.snapshot.uri, None)
+        if run is None or run.task.done():
+            return None
+        if not run.is_for(query):
+            run.task.cancel()
+            return None
+        record.source = "prepared"
+        return run
+
+    async def _after_a_wait(self, query: Query, record: Record) -> Remembered:
+        place = place_at(query.snapshot.text, query.offset, query.snapshot.language)
         if not query.invoked:
-            await self._clock.sleep(query.settings.completion.debounce_ms / 1000)
-        snapshot, offset = query.snapshot, query.offset
-        place = place_at(snapshot.text, offset)
-        path = path_in_workspace(query.path, query.folders)
-        request = infill_request(snapshot, place, query.settings, client=self._client, path=path)
+            wait = self._wait_s(query, place)
+            record.debounce_ms = wait * 1000
+            await self._clock.sleep(wait)
+        return await self._infer(query, place, "memory")
+
+    def _wait_s(self, query: Query, place: Place) -> float:
+        own = query.settings.completion.debounce_ms
+        return self.pace.wait_s(place.line_before, place.line_after) if own is None else own / 1000
+
+    async def _infer(self, query: Query, place: Place, source: Source) -> Remembered:
+        """Ask the sampler, filter its answer, remember it as to be had from `source`."""
+        snapshot = query.snapshot
+        started = self._clock.now()
+        request = infill_request(
+            snapshot,
+            place,
+            query.settings,
+            client=self._client,
+            path=path_in_workspace(query.path, query.folders),
+        )
+        request = dataclasses.replace(request, n_candidates=query.n_candidates)
+        asked = self._clock.now()
         result = await self._sampler.infill(request)
-        fills = (postprocess(candidate.fills[0], place) for candidate in result.candidates)
-        texts = tuple(dict.fromkeys(filter(None, fills)))
+        answered = self._clock.now()
+        verdicts = tuple(verdict(candidate.fills[0], place) for candidate in result.candidates)
+        parts = {"context": asked - started, "sampler": answered - asked, "filters": self._clock.now() - answered}
+        ms = {name: seconds * 1000 for name, seconds in parts.items()}
+        inference = Inference(
+            id=self._number(),
+            request=request,
+            result=result,
+            verdicts=verdicts,
+            ms={**ms, "service": result.ms, "load": result.load_ms},
+        )
+        fills = _fills(result, verdicts)
+        answer = Remembered(text=snapshot.text, offset=query.offset, fills=fills, inference=inference, source=source)
+        if not result.load_ms:
+            self.pace.answered(answered - asked)
+        self._memory.keep(snapshot.uri, answer)
+        return answer
+
+    def _offer(
+        self, query: Query, record: Record, answer: Remembered, fills: tuple[Fill, ...], *, source: Source
+    ) -> None:
+        """Show what is sure enough, and prepare what follows it."""
+        record.source, record.inference = source, answer.inference
+        texts = tuple(fill.text for fill in fills if fill.confidence >= record.confidence_floor)
         if texts:
-            self._remembered[snapshot.uri] = Remembered(text=snapshot.text, offset=offset, fills=texts)
-        return texts
+            record.end("shown", texts=texts)
+            if query.settings.completion.speculative:
+                self._prepare(query, texts[0])
+        else:
+            record.end("silent", _why_nothing(answer, fills, record.confidence_floor))
+
+    def _prepare(self, query: Query, text: str) -> None:
+        """Ask for what follows `text`, as if it were accepted."""
+        snapshot, offset = query.snapshot, query.offset
+        own = text.replace("\n", "\r\n") if "\r\n" in snapshot.text else text
+        accepted = dataclasses.replace(snapshot, text=snapshot.text[:offset] + own + snapshot.text[offset:])
+        following = dataclasses.replace(
+            query, snapshot=accepted, offset=offset + len(own), invoked=False, n_candidates=1
+        )
+        if (run := self._preparing.get(snapshot.uri)) and run.is_for(following):
+            return
+        self._drop_prepared(snapshot.uri)
+        if self._memory.find(following) is None and not self._why_spare():
+            run = Run(following, asyncio.create_task(self._follow(following)))
+            run.task.add_done_callback(lambda task: self._end_preparing(snapshot.uri, run))
+            self._preparing[snapshot.uri] = run
+
+    async def _follow(self, query: Query) -> Remembered:
+        place = place_at(query.snapshot.text, query.offset, query.snapshot.language)
+        return await self._infer(query, place, "prepared")
+
+    def _end_preparing(self, uri: str, run: Run) -> None:
+        """Nobody waits for it, so what went wrong is only noted: the request that needs it will meet it again."""
+        if self._preparing.get(uri) is run:
+            del self._preparing[uri]
+        if not run.task.cancelled() and (error := run.task.exception()) is not None:
+            logger.info("What was to follow could not be prepared: %s", error)
+
+    def _supersede(self, uri: str) -> None:
+        if run := self._running.pop(uri, None):
+            run.task.cancel()
+
+    def _drop_prepared(self, uri: str) -> None:
+        if run := self._preparing.pop(uri, None):
+            run.task.cancel()
+
+    def _number(self) -> str:
+        return f"{self._client[:8]}-{next(self._numbers)}"
 
 
-def silence(query: Query) -> str | None:
-    """Why nothing is suggested here, in one sentence, or None; secrets stay private even when asked by hand."""
-    if reason := refusal(query.path, len(query.snapshot.text)):
-        return reason
-    completion, language = query.settings.completion, query.snapshot.language
-    if query.invoked:
-        return None
-    if not completion.enabled:
-        return "Suggestions are switched off."
-    if not {"*", language}.intersection(completion.languages):
-        return f"Suggestions are not switched on for {language!r}."
-    return None
+def _fills(result: InfillResult, verdicts: tuple[Verdict, ...]) -> tuple[Fill, ...]:
+    """What the filters left of each candidate, best first, each text once."""
+    confidences: dict[str, float] = {}
+    for candidate, one in zip(result.candidates, verdicts, strict=True):
+        if one.shown:
+            confidences.setdefault(one.shown, candidate.confidence)
+    return tuple(itertools.starmap(Fill, confidences.items()))
+
+
+def _why_nothing(answer: Remembered, fills: tuple[Fill, ...], floor: float) -> str:
+    if fills:
+        return f"The model was not sure enough: {fills[0].confidence:.2f}, where {floor:.2f} is asked for."
+    candidates = answer.inference.result.candidates
+    if candidates and candidates[0].finish == "deadline" and not candidates[0].fills[0]:
+        return "There was no time for an answer: completion.deadlineMs passed first."
+    return next((one.reason for one in answer.inference.verdicts if one.reason), "The model wrote nothing.")
 
 
 def _this_task_is_cancelled() -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lsp_server.resident import Report
-from lsp_server.settings import SamplerMode
+from lsp_server.settings import SamplerSettings
 from sampler.messages import Candidate, InfillRequest, InfillResult
 from seedfill import cli
 from seedfill.evaluation.duplicates import repeats_suffix
@@ -98,8 +98,8 @@ class Oracle:
     def __init__(self, whole: str, *, seconds: float = 0.0, spoil: str = "") -> None:
         self.whole, self.seconds, self.spoil = whole, seconds, spoil
 
-    def __call__(self, mode: SamplerMode, report: Report) -> Oracle:
-        assert mode == "private"
+    def __call__(self, settings: SamplerSettings, report: Report) -> Oracle:
+        assert settings.mode == "private"
         return self
 
     async def infill(self, request: InfillRequest) -> InfillResult:

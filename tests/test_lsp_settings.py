@@ -32,7 +32,7 @@ def test_later_layers_win_field_by_field() -> None:
     [
         (
             {"completion": {"debounceMs": -1}},
-            "completion.debounceMs: -1 is not a whole number from 0 to 5000, using 75",
+            "completion.debounceMs: -1 is not a whole number from 0 to 5000, using None",
         ),
         (
             {"completion": {"maxTokens": True}},

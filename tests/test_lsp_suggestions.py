@@ -9,7 +9,8 @@ import pytest
 
 from lsp_server.documents import Snapshot
 from lsp_server.settings import settings_from
-from lsp_server.suggestions import Query, Suggestions
+from lsp_server.silence import Query
+from lsp_server.suggestions import Suggestions
 from sampler.messages import Candidate, InfillRequest, InfillResult
 from tests.support.hand_clock import HandClock
 
@@ -50,10 +51,10 @@ class HeldSampler:
         )
 
 
-def query(marked: str, options: object = None, *, uri: str = "file:///a.py", invoked: bool = True) -> Query:
+def query(marked: str, options: dict[str, object] | None = None, *, uri: str = "file:///a.py", invoked: bool = True) -> Query:
     before, _, after = marked.partition("║")
     snapshot = Snapshot(uri=uri, language="python", version=1, text=before + after)
-    settings, complaints = settings_from(options)
+    settings, complaints = settings_from({"completion": {"speculative": False}}, options)
     assert not complaints
     path = PurePosixPath(uri.removeprefix("file://"))
     return Query(snapshot=snapshot, offset=len(before), settings=settings, path=path, invoked=invoked)
@@ -65,7 +66,7 @@ async def suggested(suggestions: Suggestions, sampler: HeldSampler, marked: str,
     asking = asyncio.create_task(suggestions.suggest(query(marked)))
     await sampler.wait_for(n + 1)
     sampler.answer(n, *fills)
-    return await asking
+    return (await asking).texts
 
 
 @pytest.fixture
@@ -87,10 +88,10 @@ async def test_the_newer_request_of_a_document_wins(suggestions: Suggestions, sa
     await sampler.wait_for(1)
     newer = asyncio.create_task(suggestions.suggest(query("a = b║")))
     await sampler.wait_for(2)
-    assert await older == ()
+    assert (await older).texts == ()
     assert sampler.asked[0][1].cancelled()
     sampler.answer(1, " + c")
-    assert await newer == (" + c",)
+    assert (await newer).texts == (" + c",)
 
 
 async def test_requests_of_two_documents_do_not_disturb_each_other(
@@ -102,7 +103,7 @@ async def test_requests_of_two_documents_do_not_disturb_each_other(
     await sampler.wait_for(2)
     sampler.answer(0, "1")
     sampler.answer(1, "2")
-    assert (await one, await other) == (("1",), ("2",))
+    assert ((await one).texts, (await other).texts) == (("1",), ("2",))
 
 
 async def test_being_cancelled_reaches_the_sampler(suggestions: Suggestions, sampler: HeldSampler) -> None:
@@ -126,7 +127,7 @@ async def test_typing_what_was_suggested_takes_the_rest_from_memory(
     suggestions: Suggestions, sampler: HeldSampler, later: str, rest: tuple[str, ...]
 ) -> None:
     await suggested(suggestions, sampler, "x = ║\ny\n", "compute(1)")
-    assert await suggestions.suggest(query(later)) == rest
+    assert (await suggestions.suggest(query(later))).texts == rest
     assert len(sampler.asked) == 1
 
 
@@ -143,19 +144,19 @@ async def test_typing_what_was_suggested_takes_the_rest_from_memory(
 )
 async def test_anything_else_is_asked_for(suggestions: Suggestions, sampler: HeldSampler, later: str) -> None:
     await suggested(suggestions, sampler, "x = ║\ny\n", "compute(1)")
-    assert await suggested(suggestions, sampler, later, "new") == ("new",)
+    assert await suggested(suggestions, sampler, later, " + 1") == (" + 1",)
 
 
 async def test_typing_narrows_several_candidates(suggestions: Suggestions, sampler: HeldSampler) -> None:
     await suggested(suggestions, sampler, "x = ║", "alpha", "beta", "alarm")
-    assert await suggestions.suggest(query("x = al║")) == ("pha", "arm")
+    assert (await suggestions.suggest(query("x = al║"))).texts == ("pha", "arm")
 
 
 async def test_a_typed_line_break_matches_in_a_file_with_carriage_returns(
     suggestions: Suggestions, sampler: HeldSampler
 ) -> None:
     await suggested(suggestions, sampler, "if x:║\r\n", "\n    y()")
-    assert await suggestions.suggest(query("if x:\r\n    ║\r\n")) == ("y()",)
+    assert (await suggestions.suggest(query("if x:\r\n    ║\r\n"))).texts == ("y()",)
 
 
 async def test_a_forgotten_document_is_asked_for_again(suggestions: Suggestions, sampler: HeldSampler) -> None:
@@ -168,11 +169,11 @@ async def test_an_automatic_request_waits_and_one_by_hand_does_not(sampler: Held
     clock = HandClock()
     suggestions = Suggestions(sampler, clock=clock)
     for number, invoked in enumerate((True, False)):
-        options = {"completion": {"debounceMs": 40}}
-        asking = asyncio.create_task(suggestions.suggest(query(f"{number}║", options, invoked=invoked)))
+        options: dict[str, object] = {"completion": {"debounceMs": 40}}
+        asking = asyncio.create_task(suggestions.suggest(query(f"a{number} = ║", options, invoked=invoked)))
         await sampler.wait_for(number + 1)
         sampler.answer(number, "x")
-        assert await asking == ("x",)
+        assert (await asking).texts == ("x",)
     assert clock.slept == [0.04]
 
 
@@ -192,10 +193,10 @@ async def test_who_is_answered(
     sampler: HeldSampler, options: dict[str, object], uri: str, invoked: bool, answered: bool
 ) -> None:
     suggestions = Suggestions(sampler)
-    completion = {"completion": {"debounceMs": 0, **options}}
+    completion: dict[str, object] = {"completion": {"debounceMs": 0, **options}}
     asking = asyncio.create_task(suggestions.suggest(query("║", completion, uri=uri, invoked=invoked)))
     if answered:
         await sampler.wait_for(1)
         sampler.answer(0, "x")
-    assert await asking == (("x",) if answered else ())
+    assert (await asking).texts == (("x",) if answered else ())
     assert len(sampler.asked) == answered

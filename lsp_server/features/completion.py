@@ -7,7 +7,7 @@ import re
 from lsprotocol import types as lsp
 
 from lsp_server.documents import Document, Position
-from lsp_server.features.query import texts_at
+from lsp_server.features.query import answer, query_at
 from lsp_server.protocol import Server
 
 LAST = "\uffff"
@@ -30,8 +30,8 @@ async def complete(ls: Server, params: lsp.CompletionParams) -> lsp.CompletionLi
     word = _word_before(document, offset)
     span = lsp.Range(_encoded(document, offset - len(word)), _encoded(document, offset))
     invoked = params.context is None or params.context.trigger_kind == lsp.CompletionTriggerKind.Invoked
-    texts = await texts_at(ls, document, document.snapshot(), offset, invoked=invoked)
-    items = [_item(word + text, span) for text in texts[:1]]
+    record = await answer(ls, document, query_at(ls, document.snapshot(), offset, invoked=invoked))
+    items = [_item(word + text, span) for text in record.texts[:1]]
     return lsp.CompletionList(is_incomplete=True, items=items) if items else None
 
 

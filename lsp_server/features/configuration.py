@@ -47,12 +47,16 @@ async def pull(server: Server) -> None:
 
 async def apply(server: Server, configuration: Any) -> None:
     """Settings from all sources, `configuration` among them; each complaint is shown once."""
+    before = server.settings
     server.settings, complaints = settings_from(server.initial_options, configuration, server.overrides)
+    if server.settings != before:
+        server.suggestions.forget_answers()
+        server.report_off(None)
     for complaint in complaints:
         if complaint not in server.complaints:
             server.complaints.add(complaint)
             server.tell(complaint)
     set_level(server.settings.log.level)
-    if server.settings.sampler.mode != server.sampler.mode:
+    if server.settings.sampler != server.sampler.settings:
         await server.suggestions.cancel_all()
-        await server.sampler.use(server.settings.sampler.mode)
+        await server.sampler.use(server.settings.sampler)

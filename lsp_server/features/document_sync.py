@@ -10,7 +10,7 @@ from lsprotocol import types as lsp
 from lsp_server.documents import Change, Document, Position
 from lsp_server.features.query import query_at
 from lsp_server.protocol import Server
-from lsp_server.suggestions import silence
+from lsp_server.silence import silence
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +32,15 @@ def did_open(server: Server, params: lsp.DidOpenTextDocumentParams) -> None:
     server.suggestions.forget(item.uri)
     document = Document(item.uri, _language(item.language_id), item.version, item.text, server.encoding)
     server.documents[item.uri] = document
-    if silence(query_at(server, document.snapshot(), 0)) is None:
+    if silence(query_at(server, document.snapshot(), 0), server.clock.now()) is None:
+        server.report_off(None)
         server.sampler.warm_up()
 
 
 def did_change(server: Server, params: lsp.DidChangeTextDocumentParams) -> None:
     """Apply the changes in order."""
     identifier = params.text_document
+    server.suggestions.pace.key(server.clock.now())
     if document := server.documents.get(identifier.uri):
         document.apply(map(_change, params.content_changes), identifier.version)
     else:

@@ -7,7 +7,7 @@ import dataclasses
 from lsprotocol import types as lsp
 
 from lsp_server.documents import Document, Position, Snapshot
-from lsp_server.features.query import texts_at
+from lsp_server.features.query import answer, query_at
 from lsp_server.protocol import Server
 
 
@@ -27,8 +27,10 @@ async def inline_completion(ls: Server, params: lsp.InlineCompletionParams) -> l
         return None
     snapshot, offset, span, already = target
     invoked = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Invoked
-    texts = await texts_at(ls, document, snapshot, offset, invoked=invoked)
-    items = [lsp.InlineCompletionItem(insert_text=already + text, range=span) for text in texts]
+    n_candidates = ls.settings.completion.candidates if invoked else 1
+    query = query_at(ls, snapshot, offset, invoked=invoked, n_candidates=n_candidates)
+    record = await answer(ls, document, query)
+    items = [lsp.InlineCompletionItem(insert_text=already + text, range=span) for text in record.texts]
     return lsp.InlineCompletionList(items=items) if items else None
 
 

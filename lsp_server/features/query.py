@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from lsp_server.documents import Document, Snapshot
+from lsp_server.model_facts import model_facts
 from lsp_server.protocol import Server, file_path
-from lsp_server.suggestions import Query, Texts
+from lsp_server.record import Record, record_of
+from lsp_server.silence import Query
 
 
-def query_at(server: Server, snapshot: Snapshot, offset: int, *, invoked: bool = False) -> Query:
+def query_at(server: Server, snapshot: Snapshot, offset: int, *, invoked: bool = False, n_candidates: int = 1) -> Query:
     """The query for a cursor, under the settings of this moment."""
     return Query(
         snapshot=snapshot,
@@ -16,21 +18,28 @@ def query_at(server: Server, snapshot: Snapshot, offset: int, *, invoked: bool =
         path=file_path(snapshot.uri),
         folders=server.folders,
         invoked=invoked,
+        n_candidates=n_candidates,
+        switches=server.switches,
+        facts=model_facts(server.settings.sampler.model),
     )
 
 
-async def texts_at(server: Server, document: Document, snapshot: Snapshot, offset: int, *, invoked: bool) -> Texts:
-    """Texts for `offset` of `snapshot`; none when `document` has moved on meanwhile, or the sampler failed.
+async def answer(server: Server, document: Document, query: Query) -> Record:
+    """What is suggested; nothing when `document` has moved on meanwhile, or the sampler failed.
 
-    `snapshot` may hold more than the document does, such as a word that the client is about to insert. A
+    The query's text may hold more than the document does, such as a word that the client is about to insert. A
     failure was told to the person already: an error for each keystroke would only be noise.
     """
     from sampler.client import SamplerError
 
     now = document.snapshot()
     try:
-        texts = await server.suggestions.suggest(query_at(server, snapshot, offset, invoked=invoked))
-    except SamplerError:
-        return ()
-    is_open = server.documents.get(snapshot.uri) is document
-    return texts if is_open and document.is_still(now) else ()
+        record = await server.suggestions.suggest(query)
+    except SamplerError as error:
+        record = record_of(query, "").end("failed", str(error))
+    if server.documents.get(query.snapshot.uri) is not document or not document.is_still(now):
+        record.end("superseded")
+    server.journal.keep(record)
+    if not query.invoked and record.outcome != "superseded":
+        server.report_off(record.reason if record.outcome == "silent" and record.source is None else None)
+    return record

@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 from lsp_server import server
 from lsp_server.documents import Document
-from lsp_server.resident import Client, Report
-from lsp_server.settings import SamplerMode
+from lsp_server.resident import Client, Connect, Report
+from lsp_server.settings import SamplerSettings
 from sampler.messages import InfillRequest, InfillResult
 from seedfill.evaluation.duplicates import repeats_suffix
 from seedfill.evaluation.keystrokes import Session, pause_s, strokes
@@ -75,7 +75,7 @@ def replay(
     *,
     seed: int = 0,
     options: Any = None,
-    connect: Callable[[SamplerMode, Report], Client] = server.connect_client,
+    connect: Connect = server.connect_client,
     on_key: Callable[[], None] = lambda: None,
 ) -> Tally:
     """Type all sessions; `options` are the client's initializationOptions. Raises sampler.client.SamplerError."""
@@ -87,13 +87,13 @@ async def _replay(
     typed: Sequence[Session],
     rng: random.Random,
     options: Any,
-    connect: Callable[[SamplerMode, Report], Client],
+    connect: Connect,
     on_key: Callable[[], None],
 ) -> Tally:
     tally = Tally()
 
-    def charged(mode: SamplerMode, report: Report) -> Client:
-        return ChargedClient(connect(mode, report), tally)
+    def charged(settings: SamplerSettings, report: Report) -> Client:
+        return ChargedClient(connect(settings, report), tally)
 
     ours = server.create_server(charged, overrides={"sampler": {"mode": "private"}})
     editor = Editor()

@@ -98,10 +98,10 @@ def answer(request: InfillRequest, fills: list[str]) -> Event:
 def serve_language() -> int:
     from lsp_server import server
     from lsp_server.resident import Client, Report
-    from lsp_server.settings import SamplerMode
+    from lsp_server.settings import SamplerSettings
 
-    def connect(mode: SamplerMode, report: Report) -> Client:
-        return server.connect_client(mode, report, command=[*COMMAND, "service"])
+    def connect(settings: SamplerSettings, report: Report) -> Client:
+        return server.connect_client(settings, report, command=[*COMMAND, "service"])
 
     return server.run(sampler="private", connect=connect)
 

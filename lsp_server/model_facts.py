@@ -1,0 +1,53 @@
+"""What the editor's side must know of a model, read from its config.json; the model itself is the service's."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sampler.paths import data_folder, default_model_folder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelFacts:
+    """The section "seedfill" of a model's configuration, as far as suggestions need it."""
+
+    confidence_floor: float = 0.0
+    """Below it nothing is shown unasked, 0 to 1."""
+    languages: tuple[str, ...] = ()
+    """The language ids it was made for; empty: unknown, so any."""
+
+
+def model_facts(name: str | None) -> ModelFacts:
+    """Facts of the model of that name or in that folder, None for the default; nothing where there is no file."""
+    path = _folder(name) / "config.json"
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        return ModelFacts()
+    return _read(path, changed)
+
+
+def _folder(name: str | None) -> Path:
+    if name is None:
+        return default_model_folder()
+    own = data_folder() / "models" / name
+    return own if own.is_dir() else Path(name).expanduser()
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, changed: int) -> ModelFacts:
+    """`changed` is there so that a file that changes is read again."""
+    try:
+        section: Any = json.loads(path.read_text(encoding="utf-8"))["seedfill"]
+        languages = tuple(str(language) for language in section.get("languages", ()))
+        return ModelFacts(confidence_floor=float(section.get("confidence_floor") or 0), languages=languages)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        logger.debug("%s says nothing of suggestions: %r", path, error)
+        return ModelFacts()
