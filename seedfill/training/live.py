@@ -7,7 +7,7 @@ a live block: there a visible token is judged where it stands, in the clean stre
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,7 +59,7 @@ class LiveRows:
 
 
 @dataclass(slots=True)
-class _Live:
+class Live:
     """One row of the live stream under construction."""
 
     tokens: list[int] = field(default_factory=list)
@@ -70,6 +70,16 @@ class _Live:
     is_edited: list[bool] = field(default_factory=list)
     bounds: list[tuple[int, int, int]] = field(default_factory=list)
     """(clean tokens that are seen, first and last live token) of each group."""
+
+    def close_group(self, limit: int, start: int, marker_id: int) -> None:
+        """Put the marker behind the group that began at live token `start` and sees `limit` clean tokens."""
+        self.positions.append(self.positions[start])
+        self.tokens.append(marker_id)
+        self.targets.append(IGNORED)
+        self.weights.append(0.0)
+        self.is_maskable.append(False)
+        self.is_edited.append(False)
+        self.bounds.append((limit, start, len(self.tokens)))
 
 
 def two_stream_rows(
@@ -82,16 +92,16 @@ def two_stream_rows(
         stream = fill(source, rng, length, rng)
         streams.append(stream)
         lives.append(_live_row(stream, noise, rng, source.tokenizer, length, n_live))
-    return stack(streams, length), _stack(lives, length, n_live, source.tokenizer.id("<pad>"))
+    return stack(streams, length), stack_live(lives, length, n_live, source.tokenizer.id("<pad>"))
 
 
 def _live_row(
     stream: Stream, noise: LiveNoise, rng: random.Random, tokenizer: Tokenizer, length: int, n_live: int
-) -> _Live:
+) -> Live:
     """Groups for one row, the spans' own first, then text from anywhere, while there is room."""
     groups = [group for group in stream.groups if group.limit + len(group.tokens) <= length]
     rng.shuffle(groups)
-    live = _Live()
+    live = Live()
     for group in [*groups, *_text_groups(stream, rng, length, noise.edited_share)]:
         n_before = len(live.tokens)
         if n_before + len(group.tokens) + 8 > n_live:
@@ -102,8 +112,7 @@ def _live_row(
             _edit(live, group, noise, rng, tokenizer)
         else:
             _mask(live, group, noise.schedule, rng, tokenizer)
-        _mark(live, group, tokenizer)
-        live.bounds.append((group.limit, n_before, len(live.tokens)))
+        live.close_group(group.limit, n_before, tokenizer.id(LIVE_MARKER))
     return live
 
 
@@ -124,7 +133,7 @@ def _is_editable(group: LiveGroup) -> bool:
     return n >= min(EDITED_SIZES) and min(group.weights) > 0 and group.positions[-1] - group.positions[0] == n - 1
 
 
-def _mask(live: _Live, group: LiveGroup, schedule: NoiseSchedule, rng: random.Random, tokenizer: Tokenizer) -> None:
+def _mask(live: Live, group: LiveGroup, schedule: NoiseSchedule, rng: random.Random, tokenizer: Tokenizer) -> None:
     """Mask each token with probability γ_t at the group's own t and weigh masked ones by γ'_t / γ_t (Eq. 2, 5)."""
     rate, weight = schedule.at(max(rng.random(), LEAST_TIME))
     chosen = [own > 0 and rng.random() < rate for own in group.weights]
@@ -137,7 +146,7 @@ def _mask(live: _Live, group: LiveGroup, schedule: NoiseSchedule, rng: random.Ra
     live.is_edited += [False] * len(chosen)
 
 
-def _edit(live: _Live, group: LiveGroup, noise: LiveNoise, rng: random.Random, tokenizer: Tokenizer) -> None:
+def _edit(live: Live, group: LiveGroup, noise: LiveNoise, rng: random.Random, tokenizer: Tokenizer) -> None:
     """Apply k_t edits and ask of every token what becomes of it (Eq. 3, 4, 6)."""
     corrupted = corrupt(
         group.tokens,
@@ -151,7 +160,7 @@ def _edit(live: _Live, group: LiveGroup, noise: LiveNoise, rng: random.Random, t
     _judge(live, group.positions[0], corrupted.tokens, corrupted.targets, noise.changed_weight)
 
 
-def _judge(live: _Live, position: int, tokens: list[int], targets: list[int], changed_weight: float) -> None:
+def _judge(live: Live, position: int, tokens: list[int], targets: list[int], changed_weight: float) -> None:
     """A group of which every token is asked what becomes of it."""
     live.tokens += tokens
     live.targets += targets
@@ -162,16 +171,7 @@ def _judge(live: _Live, position: int, tokens: list[int], targets: list[int], ch
     live.is_edited += [True] * len(tokens)
 
 
-def _mark(live: _Live, group: LiveGroup, tokenizer: Tokenizer) -> None:
-    live.tokens.append(tokenizer.id(LIVE_MARKER))
-    live.positions.append(group.positions[0])
-    live.targets.append(IGNORED)
-    live.weights.append(0.0)
-    live.is_maskable.append(False)
-    live.is_edited.append(False)
-
-
-def _stack(lives: list[_Live], length: int, n_live: int, pad_id: int) -> LiveRows:
+def stack_live(lives: Sequence[Live], length: int, n_live: int, pad_id: int) -> LiveRows:
     """Rows filled up to `n_live`; padding attends to itself alone."""
     seen = np.zeros((len(lives), n_live, length + n_live), dtype=bool)
     own = np.arange(n_live)

@@ -42,11 +42,8 @@ def masked(model: Backbone, rows: Rows, live: LiveRows, device: torch.device, ne
     estimates the ELBO per token. The edited part (first term) judges every token of the groups that were edited; it is
     a mean by weight, which is the plain mean unless changed tokens weigh more than untouched ones.
     """
+    hidden = _two_streams(model, rows, live, device)
     n_clean = rows.tokens.shape[1]
-    tokens = _to(torch.cat([torch.from_numpy(rows.tokens), torch.from_numpy(live.tokens)], dim=1), device)
-    positions = _to(torch.cat([torch.from_numpy(rows.positions), torch.from_numpy(live.positions)], dim=1), device)
-    seen = _to(live.mask, device)[:, None]
-    hidden = model(tokens, positions, TwoStream(n_clean, seen))
     clean_loss = _cross_entropy(model, hidden[:, :n_clean], _to(rows.targets, device))
     live_loss = _cross_entropy(model, hidden[:, n_clean:], _to(live.targets, device))
     weighted = live_loss * _to(live.weights, device).flatten()
@@ -67,6 +64,21 @@ def masked(model: Backbone, rows: Rows, live: LiveRows, device: torch.device, ne
         },
         factors={"next_token": next_token_factor, "masked": 1.0, "edited": 1.0, "masked_plain": 0.0},
     )
+
+
+def live_losses(model: Backbone, rows: Rows, live: LiveRows, device: torch.device) -> Tensor:
+    """Cross-entropy of every live token, (B · L,) in nats, 0 where there is no target."""
+    hidden = _two_streams(model, rows, live, device)
+    return _cross_entropy(model, hidden[:, rows.tokens.shape[1] :], _to(live.targets, device))
+
+
+def _two_streams(model: Backbone, rows: Rows, live: LiveRows, device: torch.device) -> Tensor:
+    """Hidden states (B, T + L, hidden): the clean stream, then the live one."""
+    tokens = _to(torch.cat([torch.from_numpy(rows.tokens), torch.from_numpy(live.tokens)], dim=1), device)
+    positions = _to(torch.cat([torch.from_numpy(rows.positions), torch.from_numpy(live.positions)], dim=1), device)
+    seen = _to(live.mask, device)[:, None]
+    hidden: Tensor = model(tokens, positions, TwoStream(rows.tokens.shape[1], seen))
+    return hidden
 
 
 def _cross_entropy(model: Backbone, hidden: Tensor, targets: Tensor) -> Tensor:

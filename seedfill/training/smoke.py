@@ -16,13 +16,13 @@ _TABLES = ("### Decoding", "### Encoding")
 
 
 def codec_documents(max_characters: int = 1_300) -> list[Document]:
-    """The running Python's codecs, sorted by name: from their imports to their tables."""
+    """The running Python's codecs, sorted by name, from their imports to their tables; the few long ones are left out."""
     folder = Path(encodings.__file__).parent
     texts = {path.name: _body(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py"))}
     return [
-        Document("python-stdlib", f"encodings/{name}", "python", text[:max_characters])
+        Document("python-stdlib", f"encodings/{name}", "python", text)
         for name, text in texts.items()
-        if len(text) > 500
+        if 500 < len(text) <= max_characters
     ]
 
 
