@@ -82,7 +82,8 @@ def replacements(selection: Selection, new: str) -> list[Replacement]:
     found = []
     for tag, i, j, a, b in SequenceMatcher(None, [*map(_seen, raw)], fresh, autojunk=False).get_opcodes():
         if tag != "equal":
-            newline = _newline("".join(raw[i:j]) or text)
+            replaced = "".join(raw[i:j])
+            newline = _newline(replaced if "\n" in replaced else text)
             found.append(_trimmed(text, offsets[i], offsets[j], "".join(fresh[a:b]).replace("\n", newline)))
     return [change for change in found if change.text or change.start < change.end]
 

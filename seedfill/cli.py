@@ -17,11 +17,14 @@ from typer.core import TyperGroup
 
 from sampler.messages import BadMessage
 from seedfill.commands.doctor import doctor
+from seedfill.commands.edit import edit
 from seedfill.commands.evaluate import app as eval_app
+from seedfill.commands.explain import explain
 from seedfill.commands.fill import fill
 from seedfill.commands.models import app as models_app
 from seedfill.commands.output import complain
 from seedfill.commands.service import lsp, serve, stop
+from seedfill.commands.stats import stats
 from seedfill.errors import BadInput, CommandError
 
 app = typer.Typer(
@@ -58,6 +61,7 @@ def _training() -> TyperGroup:
 
 
 app.command()(fill)
+app.command()(edit)
 app.command()(lsp)
 app.command()(serve)
 app.command()(stop)
@@ -69,6 +73,8 @@ app.add_typer(
 )
 app.add_typer(eval_app, name="eval")
 app.add_typer(models_app, name="models")
+app.command()(explain)
+app.command()(stats)
 app.command()(doctor)
 
 

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from sampler.messages import Candidate, InfillResult
-from seedfill.commands.output import JsonOption, print_json, stderr_console, stdout_console
-from seedfill.errors import BadInput, CommandError
-from seedfill.filling import FilledHoles, FillOptions, Sampler, fill_cursor, fill_holes
+from seedfill.commands.asking import ask
+from seedfill.commands.output import JsonOption, print_json, stdout_console
+from seedfill.errors import BadInput
+from seedfill.filling import FilledHoles, FillOptions, fill_cursor, fill_holes
 from seedfill.source import SourceFile, parse_position, read_source
-
-Answer = TypeVar("Answer")
-
-_WAITING = {
-    "starting": "Starting the sampler …",
-    "loading": "Loading {} …",
-    "ready": "Filling …",
-    "failed": "Failed.",
-}
 
 
 def fill(
@@ -67,7 +58,7 @@ def fill(
 
 def _fill_cursor(source: SourceFile, at: str, options: FillOptions, *, apply: bool, as_json: bool) -> None:
     offset = source.offset(*parse_position(at))
-    result = _ask(lambda sampler: fill_cursor(sampler, source, offset, options))
+    result = ask(lambda sampler, _: fill_cursor(sampler, source, offset, options))
     if apply:
         text = source.with_own_newlines(result.candidates[0].fills[0])
         source.write(source.text[:offset] + text + source.text[offset:])
@@ -78,34 +69,13 @@ def _fill_cursor(source: SourceFile, at: str, options: FillOptions, *, apply: bo
 
 
 def _fill_holes(source: SourceFile, marker: str, options: FillOptions, *, apply: bool, as_json: bool) -> None:
-    filled = _ask(lambda sampler: fill_holes(sampler, source, marker, options))
+    filled = ask(lambda sampler, _: fill_holes(sampler, source, marker, options))
     if apply:
         source.write(filled.text)
     if as_json:
         print_json(_holes_json(source, filled, applied=apply))
     else:
         _show_holes(source, marker, filled)
-
-
-def _ask(question: Callable[[Sampler], Awaitable[Answer]]) -> Answer:
-    """Put a question to the shared sampler, showing on stderr what one waits for."""
-    import asyncio
-
-    from sampler.client import SamplerClient, SamplerError, State
-
-    async def answer() -> Answer:
-        with stderr_console().status(_WAITING["ready"]) as status:
-
-            def on_state(state: State) -> None:
-                status.update(_WAITING[state.phase].format(state.message))
-
-            async with SamplerClient(on_state=on_state) as sampler:
-                return await question(sampler)
-
-    try:
-        return asyncio.run(answer())
-    except SamplerError as error:
-        raise (BadInput if error.kind == "bad_input" else CommandError)(str(error)) from None
 
 
 def _cursor_json(source: SourceFile, result: InfillResult, options: FillOptions) -> dict[str, Any]:
