@@ -81,7 +81,7 @@ def test_lines_that_stay_are_not_touched() -> None:
     text = "a = 1\r\nb = 2\nc = 3\r\nd = 4\r\n"
     changes = replacements(select(text, 0, len(text)), "a = 1\nb = 20\nc = 3\nx = 9\nd = 4")
     assert changes == [Replacement(12, 12, "0"), Replacement(20, 20, "x = 9\r\n")]
-    assert replacements(select(text, 7, 12), "b = 2\nb = 3") == [Replacement(12, 12, "\nb = 3")]
+    assert replacements(select(text, 7, 12), "b = 2\nb = 3") == [Replacement(12, 12, "\r\nb = 3")]
 
 
 @pytest.mark.parametrize(
