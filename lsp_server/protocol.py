@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
 from importlib import metadata
 from pathlib import Path, PurePath
@@ -31,10 +31,12 @@ from pygls.uris import to_fs_path
 
 from lsp_server.clock import Clock, LoopClock
 from lsp_server.documents import Document, Encoding
+from lsp_server.feedback import Feedback
 from lsp_server.journal import Journal
 from lsp_server.machine import Machine
 from lsp_server.resident import Connect, Phase, ResidentSampler
 from lsp_server.settings import Settings
+from lsp_server.statistics import Statistics
 from lsp_server.suggestions import Suggestions
 from lsp_server.switches import Switches
 
@@ -163,6 +165,10 @@ class Server(LanguageServer):
         self.suggestions = Suggestions(self.sampler, clock=self.clock, why_spare=self.machine.why_spare)
         self.switches = Switches()
         self.journal = Journal(folder)
+        self.folder = folder
+        """Where this user's state lies; None: nothing is kept."""
+        self.feedback = Feedback(Statistics(folder), self.clock)
+        self._background: set[asyncio.Task[None]] = set()
         self.leave = asyncio.Event()
         """Set when the server is to end."""
         self.initialized = asyncio.Event()
@@ -205,6 +211,18 @@ class Server(LanguageServer):
         if state is not None and state != self._told:
             self._told = state
             self.protocol.notify("seedfill/status", {"state": state[0], "message": state[1]})
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done that nobody waits for; it ends with the server."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def end_background(self) -> None:
+        """Wait for nothing any more."""
+        self.feedback.close()
+        for task in self._background:
+            task.cancel()
 
     def tell(self, message: str, kind: lsp.MessageType = lsp.MessageType.Warning) -> None:
         """Show one sentence to the person at the editor."""

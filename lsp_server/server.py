@@ -91,6 +91,7 @@ async def serve(server: Server, reader: asyncio.StreamReader, writer: Writer) ->
     try:
         await _first_of(_read(server, reader), server.leave.wait(), _parent_death(server))
     finally:
+        server.end_background()
         await server.suggestions.cancel_all()
         await server.sampler.close()
     return 0 if server.protocol.is_shut_down else 1

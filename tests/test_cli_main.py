@@ -11,7 +11,21 @@ import pytest
 
 from seedfill import cli
 
-COMMANDS = ["fill", "lsp", "serve", "stop", "doctor", "train", "eval", "models", "eval infill", "models list"]
+COMMANDS = [
+    "fill",
+    "lsp",
+    "serve",
+    "stop",
+    "doctor",
+    "train",
+    "eval",
+    "models",
+    "eval infill",
+    "eval typing",
+    "explain",
+    "stats",
+    "models list",
+]
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -54,6 +68,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["eval", "infill", "a.py", "--policy", "luck"], 2, "--policy"),
         (["serve", "--memory-budget", "much"], 2, "a size looks like 800M or 6G"),
         (["stop"], 3, "No sampler service runs"),
+        (["explain"], 3, "nothing to explain"),
         (["train", "nonsense"], 2, "No such command"),
     ],
 )
@@ -67,6 +82,7 @@ def test_bad_usage_ends_with_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     Path("a.py").write_text("x = 1\n")
     ended, _, err = run(capsys, *arguments)
     assert ended == code

@@ -280,9 +280,9 @@ async def test_the_selected_item_of_the_clients_own_list_is_extended(editor: Edi
     editor.script.rules({"before": "os.path", "fills": [".join(a)"]})
     buffer = editor.open("p = os.pa║\n")
     chosen = {"range": buffer.range(4, 9), "text": "os.path"}
-    assert await buffer.items(selectedCompletionInfo=chosen) == [
-        {"insertText": "os.path.join(a)", "range": chosen["range"]}
-    ]
+    items = await buffer.items(selectedCompletionInfo=chosen)
+    assert items
+    assert [(item["insertText"], item["range"]) for item in items] == [("os.path.join(a)", chosen["range"])]
     (asked,) = await editor.asked(buffer.uri)
     assert asked["pieces"] == ["p = os.path", "\n"]
 

@@ -51,7 +51,9 @@ class HeldSampler:
         )
 
 
-def query(marked: str, options: dict[str, object] | None = None, *, uri: str = "file:///a.py", invoked: bool = True) -> Query:
+def query(
+    marked: str, options: dict[str, object] | None = None, *, uri: str = "file:///a.py", invoked: bool = True
+) -> Query:
     before, _, after = marked.partition("║")
     snapshot = Snapshot(uri=uri, language="python", version=1, text=before + after)
     settings, complaints = settings_from({"completion": {"speculative": False}}, options)

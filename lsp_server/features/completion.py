@@ -7,7 +7,7 @@ import re
 from lsprotocol import types as lsp
 
 from lsp_server.documents import Document, Position
-from lsp_server.features.query import answer, query_at
+from lsp_server.features.query import acceptance, answer, query_at
 from lsp_server.protocol import Server
 
 LAST = "\uffff"
@@ -31,11 +31,11 @@ async def complete(ls: Server, params: lsp.CompletionParams) -> lsp.CompletionLi
     span = lsp.Range(_encoded(document, offset - len(word)), _encoded(document, offset))
     invoked = params.context is None or params.context.trigger_kind == lsp.CompletionTriggerKind.Invoked
     record = await answer(ls, document, query_at(ls, document.snapshot(), offset, invoked=invoked))
-    items = [_item(word + text, span) for text in record.texts[:1]]
+    items = [_item(word + text, span, acceptance(ls, record, 0)) for text in record.texts[:1]]
     return lsp.CompletionList(is_incomplete=True, items=items) if items else None
 
 
-def _item(text: str, span: lsp.Range) -> lsp.CompletionItem:
+def _item(text: str, span: lsp.Range, command: lsp.Command | None) -> lsp.CompletionItem:
     return lsp.CompletionItem(
         label=text.strip().partition("\n")[0],
         kind=lsp.CompletionItemKind.Snippet,
@@ -44,6 +44,7 @@ def _item(text: str, span: lsp.Range) -> lsp.CompletionItem:
         sort_text=LAST,
         filter_text=text,
         text_edit=lsp.TextEdit(range=span, new_text=text),
+        command=command,
     )
 
 

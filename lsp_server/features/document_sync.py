@@ -42,7 +42,9 @@ def did_change(server: Server, params: lsp.DidChangeTextDocumentParams) -> None:
     identifier = params.text_document
     server.suggestions.pace.key(server.clock.now())
     if document := server.documents.get(identifier.uri):
-        document.apply(map(_change, params.content_changes), identifier.version)
+        for change in map(_change, params.content_changes):
+            server.feedback.follow(document, change)
+            document.apply([change], identifier.version)
     else:
         logger.warning("A change of %s, which is not open, was ignored.", identifier.uri)
 
@@ -55,6 +57,7 @@ def did_close(server: Server, params: lsp.DidCloseTextDocumentParams) -> None:
     """Let go of the document and of what was suggested in it."""
     server.documents.pop(params.text_document.uri, None)
     server.suggestions.forget(params.text_document.uri)
+    server.feedback.forget(params.text_document.uri)
 
 
 def _language(language: lsp.LanguageKind | str) -> str:

@@ -7,7 +7,7 @@ import dataclasses
 from lsprotocol import types as lsp
 
 from lsp_server.documents import Document, Position, Snapshot
-from lsp_server.features.query import answer, query_at
+from lsp_server.features.query import acceptance, answer, query_at
 from lsp_server.protocol import Server
 
 
@@ -30,7 +30,10 @@ async def inline_completion(ls: Server, params: lsp.InlineCompletionParams) -> l
     n_candidates = ls.settings.completion.candidates if invoked else 1
     query = query_at(ls, snapshot, offset, invoked=invoked, n_candidates=n_candidates)
     record = await answer(ls, document, query)
-    items = [lsp.InlineCompletionItem(insert_text=already + text, range=span) for text in record.texts]
+    items = [
+        lsp.InlineCompletionItem(insert_text=already + text, range=span, command=acceptance(ls, record, number))
+        for number, text in enumerate(record.texts)
+    ]
     return lsp.InlineCompletionList(items=items) if items else None
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from lsprotocol import types as lsp
+
 from lsp_server.documents import Document, Snapshot
+from lsp_server.features.commands import ACCEPTED
 from lsp_server.model_facts import model_facts
 from lsp_server.protocol import Server, file_path
 from lsp_server.record import Record, record_of
@@ -40,6 +43,15 @@ async def answer(server: Server, document: Document, query: Query) -> Record:
     if server.documents.get(query.snapshot.uri) is not document or not document.is_still(now):
         record.end("superseded")
     server.journal.keep(record)
+    if server.settings.statistics.enabled:
+        server.feedback.shown(record, query.offset)
     if not query.invoked and record.outcome != "superseded":
         server.report_off(record.reason if record.outcome == "silent" and record.source is None else None)
     return record
+
+
+def acceptance(server: Server, record: Record, number: int) -> lsp.Command | None:
+    """What a client runs after it has inserted text `number` of an answer; None where nothing is counted."""
+    if not server.settings.statistics.enabled or record.inference is None:
+        return None
+    return lsp.Command(title="Accepted", command=ACCEPTED, arguments=[record.inference.id, number])
