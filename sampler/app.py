@@ -18,7 +18,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,9 +28,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from sampler.bodies import read_json
 from sampler.handshake import Health, Identity, ModelHealth, Status, health_to_json
 from sampler.messages import (
-    MAX_REQUEST_BYTES,
     BadMessage,
     Event,
     Failure,
@@ -41,7 +41,6 @@ from sampler.messages import (
 )
 from sampler.metrics import Metrics
 
-BODY_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 10.0
 
 _log = logging.getLogger("sampler")
@@ -97,6 +96,7 @@ class App:
     """The endpoints, the engine behind them and the clock; `leave` asks the server to stop.
 
     `failure` is the sentence that says why the engine could not be built; the app leaves by itself then.
+    `beside` is entered while the app serves, and left before the engine is closed.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class App:
         identity: Identity,
         idle: IdleTimes,
         leave: Callable[[], None],
+        beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self.failure: str | None = None
         self.asgi = Starlette(
@@ -121,6 +122,7 @@ class App:
         self._identity = identity
         self._idle = idle
         self._stop_server = leave
+        self._beside = beside
         self._leaving = False
         self._metrics = Metrics()
         self._started = self._last_active = time.monotonic()
@@ -132,12 +134,12 @@ class App:
         if self._leaving:
             return _one_line(Failure(kind="failed", message="The sampler is leaving: ask the next one."), 503)
         try:
-            parsed = request_from_json(_decoded(await _body(request)))
+            parsed = request_from_json(await read_json(request))
         except BadMessage as error:
             return _one_line(Failure(kind="bad_input", message=str(error)), 400)
         except ClientDisconnect:
             return Response(status_code=400)
-        return _EventStream(self._answer(parsed))
+        return _EventStream(_lines(self.events(parsed)))
 
     async def health(self, _: Request) -> Response:
         """Identity first: a client compares it before it sends anything."""
@@ -182,7 +184,7 @@ class App:
     async def drain(self, request: Request) -> Response:
         """Leave once all that runs is done, if the caller means this very process."""
         try:
-            body = _decoded(await _body(request))
+            body = await read_json(request)
         except BadMessage as error:
             return _json({"error": str(error)}, 400)
         if not isinstance(body, dict) or body.get("pid") != os.getpid():
@@ -205,7 +207,8 @@ class App:
         self._engine.add_done_callback(self._engine_built)
         clock = asyncio.create_task(self._watch_idle())
         try:
-            yield
+            async with self._beside():
+                yield
         finally:
             self._leaving = True
             clock.cancel()
@@ -235,7 +238,8 @@ class App:
                 await asyncio.to_thread(self._engine.result().release_idle)
                 _log.info("released the models after %.0f s idle", idle_s)
             limits = dataclasses.astuple(self._idle)
-            await asyncio.sleep(max(0.01, min(limit - idle_s for limit in limits if limit > idle_s)))
+            rest = min(limit - idle_s for limit in limits if limit > idle_s)
+            await asyncio.sleep(max(0.01, min(rest, max(self._idle.release_s, 0.5))))  # loaded since: released again
 
     def _status(self) -> Status:
         if self._leaving:
@@ -251,8 +255,8 @@ class App:
 
     # — one request
 
-    async def _answer(self, request: InfillRequest) -> AsyncGenerator[bytes, None]:
-        """The request's events as lines; whatever ends this generator early cancels the request."""
+    async def events(self, request: InfillRequest) -> AsyncGenerator[Event, None]:
+        """The request's events; whatever ends this generator early cancels the request."""
         ticket: Ticket | None = None
         last: InfillResult | Failure = Failure(kind="cancelled", message="The client went away.")
         self._metrics.running += 1
@@ -263,7 +267,7 @@ class App:
                 event = await events.get()
                 if isinstance(event, InfillResult | Failure):
                     last = event
-                yield _line(event)
+                yield event
                 if last is event:
                     return
         finally:
@@ -308,29 +312,15 @@ async def _close(engine: Engine) -> None:
     await asyncio.to_thread(closer.join, CLOSE_TIMEOUT_S)
 
 
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_REQUEST_BYTES:
-                    raise BadMessage(f"A request may have at most {MAX_REQUEST_BYTES} bytes: send smaller windows.")
-    except TimeoutError:
-        raise BadMessage(f"Only part of the request came within {BODY_TIMEOUT_S:.0f} s.") from None
-    return bytes(body)
-
-
-def _decoded(body: bytes) -> object:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise BadMessage("The request's body is not JSON.") from None
-
-
 def _put(loop: asyncio.AbstractEventLoop, events: asyncio.Queue[Event], event: Event) -> None:
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
         loop.call_soon_threadsafe(events.put_nowait, event)
+
+
+async def _lines(events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(events):
+        async for event in events:
+            yield _line(event)
 
 
 def _line(event: Event) -> bytes:

@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 import uvicorn
 
+from sampler import loopback
 from sampler.app import App, Engine, IdleTimes
 from sampler.devices import wait_passively
 from sampler.handshake import Identity, current_identity
@@ -44,6 +45,8 @@ class Options:
     n_threads: int | None = None
     idle: IdleTimes = IdleTimes()
     private: bool = False
+    openai_port: int | None = None
+    """Where on the loopback address OpenAI's dialect is spoken; 0: at any free port, None: nowhere."""
 
 
 EngineFactory: TypeAlias = Callable[[Options], Engine]
@@ -80,20 +83,29 @@ def run(options: Options, make_engine: EngineFactory = default_engine, identity:
     _log_to_file()
     try:
         me = identity or current_identity()
-        with only_service(options.place) as listener:
-            app = App(lambda: make_engine(options), me, options.idle, lambda: _stop(server))
+        with only_service(options.place) as listener, loopback.listening(options.openai_port) as port:
+            app = App(
+                lambda: make_engine(options),
+                me,
+                options.idle,
+                leave=lambda: _stop(server),
+                beside=lambda: loopback.serving(port, app.events, GRACE_S),
+            )
             server = _Server(_server_config(app))
             if options.private:
                 threading.Thread(target=_stop_when_stdin_closes, args=[server], daemon=True).start()
             _log.info("serving %s as %s", options.place.socket, me)
             if sys.stderr and sys.stderr.isatty():
                 print(f"Serving {options.place.socket}; the log is {log_file()}; Ctrl-C ends it.", file=sys.stderr)
+            if sys.stderr and port:
+                print(loopback.described(port), file=sys.stderr, flush=True)
             server.run(sockets=[listener])
         if app.failure:
             raise StartError(app.failure)
         return 0
     except AlreadyRunning:
-        return _complain(f"A sampler already serves {options.place.socket}.", ALREADY_RUNNING)
+        hint = "" if options.openai_port is None else ": run `seedfill stop` first"
+        return _complain(f"A sampler already serves {options.place.socket}{hint}.", ALREADY_RUNNING)
     except (StartError, OSError) as error:
         note_failure(options.place, str(error))
         return _complain(str(error), EXIT_FAILED)
@@ -113,6 +125,7 @@ def main(
     parser.add_argument("--idle-release-s", type=float, default=600.0, help="free the models' memory after this")
     parser.add_argument("--idle-exit-s", type=float, default=3600.0, help="then leave")
     parser.add_argument("--private", action="store_true", help="leave when standard input closes")
+    parser.add_argument("--openai", type=int, metavar="PORT", help="also speak OpenAI's dialect there; 0: any free one")
     given = parser.parse_args(arguments)
     try:
         place = Place(given.socket.absolute()) if given.socket else shared_place()
@@ -125,6 +138,7 @@ def main(
         n_threads=given.threads,
         idle=IdleTimes(given.idle_release_s, given.idle_exit_s),
         private=given.private,
+        openai_port=given.openai,
     )
     return run(options, make_engine, identity)
 

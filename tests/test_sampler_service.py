@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sampler import app, service
+from sampler import app, bodies, service
 from sampler.handshake import current_identity, health_from_json
 from sampler.messages import PROTOCOL_VERSION, to_json
 from sampler.paths import log_file
@@ -100,7 +100,7 @@ def test_garbage_and_half_requests_do_no_harm(running: Home, garbage: bytes) -> 
 
 
 async def test_half_a_body_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "BODY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", 0.05)
 
     async def body() -> AsyncIterator[bytes]:
         yield b"{"
@@ -173,6 +173,13 @@ def test_idle_models_are_released_and_an_idle_process_leaves(home: Home) -> None
     assert process.poll() is None
     assert process.wait(PATIENCE_S) == 0
     assert not home.place.socket.exists()
+
+
+def test_models_are_released_again_after_they_were_used_again(home: Home) -> None:
+    home.start("--idle-release-s=0.3", "--idle-exit-s=inf")
+    for n_released in (1, 2):
+        assert infill(home, encoded())[0] == 200
+        eventually(lambda n=n_released: home.counters()["released"] == n)  # type: ignore[misc]
 
 
 def test_a_running_request_is_not_idle(home: Home) -> None:

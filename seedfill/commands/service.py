@@ -34,12 +34,23 @@ def serve(
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default by the machine.")] = None,
     idle_release_s: Annotated[float, typer.Option(min=0, help="Free the models' memory after so long.")] = 600.0,
     idle_exit_s: Annotated[float, typer.Option(min=0, help="Leave after so long.")] = 3600.0,
+    openai: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, metavar="PORT", help="Also speak OpenAI's dialect at this loopback port; 0: any free one."
+        ),
+    ] = None,
 ) -> None:
     """Run the sampler service in the foreground.
 
     Rarely needed by hand: fill, lsp and the editors start one when none runs.
 
+    With --openai, programs on this machine that have the token (it is said where it lies) get completions at
+    http://127.0.0.1:PORT/v1.
+
     Example: seedfill serve --device cpu --idle-exit-s 600
+
+    Example: seedfill serve --openai 8765 --idle-exit-s inf
     """
     from argparse import ArgumentTypeError
 
@@ -52,6 +63,7 @@ def serve(
     arguments = [f"--device={device}", f"--idle-release-s={idle_release_s}", f"--idle-exit-s={idle_exit_s}"]
     arguments += [f"--memory-budget={memory_budget}"] if memory_budget else []
     arguments += [f"--threads={threads}"] if threads else []
+    arguments += [f"--openai={openai}"] if openai is not None else []
     raise typer.Exit(main(arguments))
 
 

@@ -1,0 +1,34 @@
+"""The body of an HTTP request: whole, in time, of bounded size, and JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from starlette.requests import Request
+
+from sampler.messages import MAX_REQUEST_BYTES, BadMessage
+
+BODY_TIMEOUT_S = 10.0
+
+
+async def read_json(request: Request) -> object:
+    """The decoded body; raises BadMessage, or starlette's ClientDisconnect where the client left in the middle."""
+    body = await _read(request)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadMessage("The request's body is not JSON.") from None
+
+
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_REQUEST_BYTES:
+                    raise BadMessage(f"A request may have at most {MAX_REQUEST_BYTES} bytes: send smaller windows.")
+    except TimeoutError:
+        raise BadMessage(f"Only part of the request came within {BODY_TIMEOUT_S:.0f} s.") from None
+    return bytes(body)
