@@ -3,16 +3,21 @@
 Editors, the shell and evaluation share it, so that all of them ask and refuse alike.
 
 request = edit_request(before, "x = None", after, "use 0", document="a.py")
-new = rewritten(request, await sampler.infill(request))
+rewriting = await rewrite(sampler.infill, request)
+rewriting.text
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 from sampler.messages import Edit, InfillRequest, InfillResult
+from sampler.syntax import parser_for
 from sampler.windows import prefix_window, suffix_window
+
+Infill: TypeAlias = Callable[[InfillRequest], Awaitable[InfillResult]]
 
 MAX_ADDED = 192
 """Tokens by which the new code may be longer than the old."""
@@ -20,6 +25,8 @@ CONFIDENCE_FLOOR = 0.35
 """Mean probability of what is changed; below it an edit is refused rather than shown."""
 MAX_SELECTION = 2400
 """Characters of a selection: the model reads it twice."""
+PARSE_ROUNDS = 2
+"""How often what does not parse is written again."""
 
 
 class Refusal(Exception):
@@ -52,6 +59,85 @@ def edit_request(
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rewriting:
+    """The new code, the result that speaks for it, and how many rounds it took to make it parse."""
+
+    text: str
+    result: InfillResult
+    n_rounds: int = 0
+
+
+async def rewrite(infill: Infill, request: InfillRequest, floor: float = CONFIDENCE_FLOOR) -> Rewriting:
+    """Ask, and where the answer has faults of syntax that the old code had not, have its lines written again.
+
+    The other lines of the answer are locked then. Raises Refusal where nothing of it may be shown.
+    """
+    result = await infill(request)
+    text = rewritten(request, result, floor)
+    for n_rounds in range(PARSE_ROUNDS + 1):
+        faults = new_faults(request, text)
+        if not faults:
+            return Rewriting(text=text, result=result, n_rounds=n_rounds)
+        if n_rounds < PARSE_ROUNDS:
+            result = await infill(_again(request, text, faults))
+            text = result.candidates[0].fills[0]
+    raise Refusal("What the model wrote does not parse: select less, or ask in other words.")
+
+
+def new_faults(request: InfillRequest, text: str) -> set[int]:
+    """The lines of `text` at which the grammar finds faults; none where the old code had as many, or without one."""
+    assert request.edit is not None
+    old, new = (_fault_lines(request, code) for code in (request.edit.selection, text))
+    if len(new) <= len(old):
+        return set()
+    last = text.count("\n")
+    return {min(max(line, 0), last) for line in new}
+
+
+def _fault_lines(request: InfillRequest, code: str) -> list[int]:
+    """The line, counted from the start of the code, of each fault in the code and what stands around it."""
+    before, after = request.pieces
+    first = before.count("\n")
+    return [line - first for line in fault_lines(before + code + after, request.language)]
+
+
+def fault_lines(text: str, language: str) -> list[int]:
+    """The line, from 0, of each thing that the grammar had to skip or to suppose; empty without a grammar."""
+    parser = parser_for(language)
+    if parser is None:
+        return []
+    faults, waiting = [], [parser.parse(text.encode("utf-8", "replace")).root_node]
+    while waiting:
+        node = waiting.pop()
+        if node.is_error or node.is_missing:
+            faults.append(node.start_point[0])
+        waiting += [child for child in node.children if child.has_error or child.is_missing]
+    return sorted(faults)
+
+
+def _again(request: InfillRequest, text: str, faults: set[int]) -> InfillRequest:
+    """The request to write the faulty lines of `text` anew, the others and what was locked before being locked."""
+    assert request.edit is not None
+    locks, at = _locked_in(request.edit, text) or [], 0
+    for i, line in enumerate(text.split("\n")):
+        if i not in faults:
+            is_run = i > 0 and i - 1 not in faults
+            locks.append((at - is_run, at + len(line)))
+        at += len(line) + 1
+    return replace(request, edit=replace(request.edit, selection=text, locks=_merged(locks)))
+
+
+def _merged(stretches: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(stretches):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return tuple(merged)
+
+
 def rewritten(request: InfillRequest, result: InfillResult, floor: float = CONFIDENCE_FLOOR) -> str:
     """The new code; raises Refusal where it is unfinished, unsure, or nothing new."""
     assert request.edit is not None
@@ -65,17 +151,19 @@ def rewritten(request: InfillRequest, result: InfillResult, floor: float = CONFI
         raise Refusal("The model would change nothing here.")
     if best.confidence < floor:
         raise Refusal(f"The model is not sure how to do that ({best.confidence:.0%}): select less or say it otherwise.")
-    if not _keeps_locks(request.edit, new):
+    if _locked_in(request.edit, new) is None:
         raise Refusal("The model did not keep what must stay.")
     return new
 
 
-def _keeps_locks(edit: Edit, new: str) -> bool:
-    at, old = 0, edit.selection
+def _locked_in(edit: Edit, new: str) -> list[tuple[int, int]] | None:
+    """Where the locked stretches stand in `new`; None where it lost one, or put something outside the outer ones."""
+    found, old, at = [], edit.selection, 0
     for start, end in edit.locks:
-        found = new.find(old[start:end], at)
-        if found < 0 or (start == 0 and found > 0):
-            return False
-        at = found + end - start
-    is_end_locked = bool(edit.locks) and edit.locks[-1][1] == len(old) > edit.locks[-1][0]
-    return not is_end_locked or new.endswith(old[slice(*edit.locks[-1])])
+        is_last = start < end == len(old)
+        place = len(new) - (end - start) if is_last else new.find(old[start:end], at)
+        if place < at or (start == 0 and place > 0) or new[place : place + end - start] != old[start:end]:
+            return None
+        at = place + end - start
+        found.append((place, at))
+    return found

@@ -10,7 +10,7 @@ import pytest
 from lsp_server.documents import Change, Document, Encoding
 from lsp_server.edits import Replacement, applied, replacements, rewrite_request, select
 from sampler.messages import Candidate, Edit, InfillRequest, InfillResult
-from sampler.rewriting import MAX_SELECTION, Refusal, rewritten
+from sampler.rewriting import MAX_SELECTION, PARSE_ROUNDS, Refusal, rewrite, rewritten
 
 N_EDITS = 10_000
 PIECES = ("x", "def", " ", "    ", "\t", "é", "漢", "😀", "\f", "\u2028", "\x85", "\r", "\ud800", "(", "a = b")
@@ -143,3 +143,44 @@ def test_what_must_stay_is_looked_for_once_more() -> None:
 def test_a_selection_that_is_too_long_is_refused() -> None:
     with pytest.raises(Refusal, match="at most"):
         rewrite_request(select("x" * (MAX_SELECTION + 1), 0, 0), "do it", document="d")
+
+
+class Replies:
+    """A sampler that gives one text after the other."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts, self.requests = list(texts), list[InfillRequest]()
+
+    async def __call__(self, request: InfillRequest) -> InfillResult:
+        self.requests.append(request)
+        return answered(self.texts[min(len(self.requests), len(self.texts)) - 1])
+
+
+async def test_lines_that_do_not_parse_are_written_again_with_the_others_locked() -> None:
+    text = "def f(a):\n    b = a\n    return b\n"
+    request = rewrite_request(select(text, 10, 32), "double it", document="d", language="python")
+    replies = Replies("    b = a +* 2\n    return b", "    b = a * 2\n    return b")
+    rewriting = await rewrite(replies, request)
+    assert (rewriting.text, rewriting.n_rounds) == ("    b = a * 2\n    return b", 1)
+    assert replies.requests[1].edit == Edit(selection="    b = a +* 2\n    return b", locks=((15, 27),))
+    assert replies.requests[1].instruction == "double it"
+
+
+async def test_what_never_parses_is_refused_after_a_few_rounds() -> None:
+    request = rewrite_request(select("x = 1\n", 0, 5), "do it", document="d", language="python")
+    replies = Replies("x = (1", "x = ((1", "x = (((1")
+    with pytest.raises(Refusal, match="does not parse"):
+        await rewrite(replies, request)
+    assert len(replies.requests) == PARSE_ROUNDS + 1
+
+
+async def test_code_that_did_not_parse_before_may_stay_so() -> None:
+    request = rewrite_request(select("x = (1\ny = 2\n", 7, 12), "do it", document="d", language="python")
+    assert (await rewrite(Replies("y = 3"), request)).n_rounds == 0
+
+
+async def test_what_was_locked_stays_locked_in_later_rounds() -> None:
+    request = rewrite_request(select("  x = 1  # why\n", 2, 7), "do it", document="d", language="python")
+    replies = Replies("  x = (1  # why", "  x = 2  # why")
+    assert (await rewrite(replies, request)).text == "  x = 2  # why"
+    assert replies.requests[1].edit and replies.requests[1].edit.locks == ((0, 2), (8, 15))

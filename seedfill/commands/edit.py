@@ -14,7 +14,8 @@ import typer
 
 from lsp_server.edits import applied, replacements, rewrite_request, select
 from sampler.messages import Event, InfillRequest, InfillResult, Progress
-from sampler.rewriting import Refusal, rewritten
+from sampler.rewriting import Refusal
+from sampler.rewriting import rewrite as rewriting_of
 from seedfill.commands.asking import Show, ask
 from seedfill.commands.output import JsonOption, print_json, stdout_console
 from seedfill.errors import BadInput, Refused
@@ -77,10 +78,11 @@ async def rewrite(
     sampler: Sampler, source: SourceFile, lines: str, request: InfillRequest, show: Show | None = None
 ) -> EditedFile:
     """The file with those lines rewritten; raises Refusal. `show` is told of the text as it comes about."""
-    result = await sampler.infill(request, on_event=_shown_by(show) if show else None)
-    new = rewritten(request, result)
-    changes = replacements(select(source.text, *_span(source, lines)), new)
-    return EditedFile(text=applied(source.text, changes), lines=source.with_own_newlines(new), result=result)
+    on_event = _shown_by(show) if show else None
+    rewriting = await rewriting_of(lambda request: sampler.infill(request, on_event=on_event), request)
+    changes = replacements(select(source.text, *_span(source, lines)), rewriting.text)
+    lines = source.with_own_newlines(rewriting.text)
+    return EditedFile(text=applied(source.text, changes), lines=lines, result=rewriting.result)
 
 
 def diff(source: SourceFile, text: str) -> str:
