@@ -47,7 +47,7 @@ def debounce_s(gap_s: float, latency_s: float, n_gaps: float) -> float:
     A sampler slower than the person would be asked at once by that and nearly always in vain, so that one is asked
     no earlier than half a gap after the last key.
     """
-    least = gap_s / 2 if latency_s > gap_s else LEAST_S
+    least = max(gap_s / 2, LEAST_S) if latency_s > gap_s else LEAST_S
     return min(max(gap_s * n_gaps - latency_s, least), MOST_S)
 
 

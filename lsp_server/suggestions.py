@@ -43,9 +43,19 @@ class Run:
 
     def is_for(self, query: Query) -> bool:
         """Whether its answer will be the answer to `query`."""
-        mine, other = self.query, query
-        is_same_place = mine.offset == other.offset and mine.snapshot.text == other.snapshot.text
-        return is_same_place and other.n_candidates <= mine.n_candidates
+        return self._text_up_to(query) == "" and query.n_candidates <= self.query.n_candidates
+
+    def is_ahead_of(self, query: Query) -> bool:
+        """Whether somebody at `query` may still come to where it is for by typing or by accepting."""
+        return self._text_up_to(query) is not None
+
+    def _text_up_to(self, query: Query) -> str | None:
+        """What has to be inserted at `query` to come to its place; None where that is impossible."""
+        mine, other = self.query.snapshot.text, query.snapshot.text
+        here, there = query.offset, self.query.offset
+        if here > there or mine[:here] != other[:here] or mine[there:] != other[here:]:
+            return None
+        return mine[here:there]
 
 
 class Suggestions:
@@ -128,13 +138,13 @@ class Suggestions:
         return Run(query, asyncio.create_task(self._after_a_wait(query, record)))
 
     def _prepared(self, query: Query, record: Record) -> Run | None:
-        """What is being prepared, where that is what is wanted now; otherwise it is given up."""
-        run = self._preparing.pop(query.snapshot.uri, None)
-        if run is None or run.task.done():
+        """What is being prepared, where that is what is wanted now; given up where it cannot be wanted any more."""
+        run = self._preparing.get(query.snapshot.uri)
+        if run is None or not run.is_for(query):
+            if run is not None and not run.is_ahead_of(query):
+                self._drop_prepared(query.snapshot.uri)
             return None
-        if not run.is_for(query):
-            run.task.cancel()
-            return None
+        del self._preparing[query.snapshot.uri]
         record.source = "prepared"
         return run
 
@@ -197,19 +207,14 @@ class Suggestions:
 
     def _prepare(self, query: Query, text: str) -> None:
         """Ask for what follows `text`, as if it were accepted."""
-        snapshot, offset = query.snapshot, query.offset
-        own = text.replace("\n", "\r\n") if "\r\n" in snapshot.text else text
-        accepted = dataclasses.replace(snapshot, text=snapshot.text[:offset] + own + snapshot.text[offset:])
-        following = dataclasses.replace(
-            query, snapshot=accepted, offset=offset + len(own), invoked=False, n_candidates=1
-        )
-        if (run := self._preparing.get(snapshot.uri)) and run.is_for(following):
+        uri, following = query.snapshot.uri, _following(query, text)
+        if (run := self._preparing.get(uri)) and run.is_for(following):
             return
-        self._drop_prepared(snapshot.uri)
+        self._drop_prepared(uri)
         if self._memory.find(following) is None and not self._why_spare():
             run = Run(following, asyncio.create_task(self._follow(following)))
-            run.task.add_done_callback(lambda task: self._end_preparing(snapshot.uri, run))
-            self._preparing[snapshot.uri] = run
+            run.task.add_done_callback(lambda task: self._end_preparing(uri, run))
+            self._preparing[uri] = run
 
     async def _follow(self, query: Query) -> Remembered:
         place = place_at(query.snapshot.text, query.offset, query.snapshot.language)
@@ -241,6 +246,19 @@ def _fills(result: InfillResult, verdicts: tuple[Verdict, ...]) -> tuple[Fill, .
         if one.shown:
             confidences.setdefault(one.shown, candidate.confidence)
     return tuple(itertools.starmap(Fill, confidences.items()))
+
+
+def _following(query: Query, text: str) -> Query:
+    """The query of somebody who has accepted `text`, and has begun a new line where it completes one."""
+    snapshot = query.snapshot
+    newline = "\r\n" if "\r\n" in snapshot.text else "\n"
+    before = snapshot.text[: query.offset] + text.replace("\n", newline)
+    after = snapshot.text[query.offset :]
+    place = place_at(before + after, len(before), snapshot.language)
+    if place.one_line and not place.inside_line:
+        before += newline + place.line_before[: -len(place.line_before.lstrip()) or None]
+    accepted = dataclasses.replace(snapshot, text=before + after)
+    return dataclasses.replace(query, snapshot=accepted, offset=len(before), invoked=False, n_candidates=1)
 
 
 def _why_nothing(answer: Remembered, fills: tuple[Fill, ...], floor: float) -> str:

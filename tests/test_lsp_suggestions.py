@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import json
 from pathlib import PurePosixPath
 
 import pytest
@@ -11,7 +13,7 @@ from lsp_server.documents import Snapshot
 from lsp_server.settings import settings_from
 from lsp_server.silence import Query
 from lsp_server.suggestions import Suggestions
-from sampler.messages import Candidate, InfillRequest, InfillResult
+from sampler.messages import Candidate, Finish, InfillRequest, InfillResult
 from tests.support.hand_clock import HandClock
 
 
@@ -34,9 +36,9 @@ class HeldSampler:
                 self._news.clear()
                 await self._news.wait()
 
-    def answer(self, number: int, *fills: str) -> None:
+    def answer(self, number: int, *fills: str, confidence: float = 1.0, finish: Finish = "end") -> None:
         candidates = tuple(
-            Candidate(fills=(fill,), tokens=1, forwards=1, confidence=1.0, finish="end") for fill in fills
+            Candidate(fills=(fill,), tokens=1, forwards=1, confidence=confidence, finish=finish) for fill in fills
         )
         self.asked[number][1].set_result(
             InfillResult(
@@ -202,3 +204,127 @@ async def test_who_is_answered(
         sampler.answer(0, "x")
     assert (await asking).texts == (("x",) if answered else ())
     assert len(sampler.asked) == answered
+
+
+SPECULATIVE: dict[str, object] = {"completion": {"speculative": True, "debounceMs": 0}}
+
+
+async def test_what_follows_a_suggestion_is_prepared(suggestions: Suggestions, sampler: HeldSampler) -> None:
+    asking = asyncio.create_task(suggestions.suggest(query("a = ║\nc = 3\n", SPECULATIVE)))
+    await sampler.wait_for(1)
+    sampler.answer(0, "1")
+    await asking
+    await sampler.wait_for(2)
+    assert sampler.asked[1][0].pieces == ("a = 1\n", "\nc = 3\n")
+    sampler.answer(1, "b = 2")
+    await suggestions.suggest(query("a = ║\nc = 3\n", SPECULATIVE))
+    went_on = await suggestions.suggest(query("a = 1\n║\nc = 3\n"))
+    assert (went_on.texts, went_on.source) == (("b = 2",), "prepared")
+    assert len(sampler.asked) == 2
+
+
+async def test_who_comes_early_waits_for_what_is_being_prepared(suggestions: Suggestions, sampler: HeldSampler) -> None:
+    asking = asyncio.create_task(suggestions.suggest(query("a = ║\n", SPECULATIVE)))
+    await sampler.wait_for(1)
+    sampler.answer(0, "1")
+    await asking
+    await sampler.wait_for(2)
+    at_its_end = asyncio.create_task(suggestions.suggest(query("a = 1║\n", SPECULATIVE)))
+    await sampler.wait_for(3)
+    sampler.answer(2, "")
+    assert (await at_its_end).texts == ()
+    went_on = asyncio.create_task(suggestions.suggest(query("a = 1\n║\n", SPECULATIVE, invoked=False)))
+    await asyncio.sleep(0)
+    sampler.answer(1, "b = 2")
+    assert ((await went_on).texts, (await went_on).source) == (("b = 2",), "prepared")
+    await suggestions.cancel_all()
+
+
+async def test_typing_through_leaves_what_is_prepared_alone_and_typing_past_it_does_not(
+    suggestions: Suggestions, sampler: HeldSampler
+) -> None:
+    asking = asyncio.create_task(suggestions.suggest(query("a = ║", SPECULATIVE)))
+    await sampler.wait_for(1)
+    sampler.answer(0, "compute()")
+    await asking
+    await sampler.wait_for(2)
+    assert (await suggestions.suggest(query("a = comp║", SPECULATIVE))).texts == ("ute()",)
+    assert len(sampler.asked) == 2
+    assert not sampler.asked[1][1].cancelled()
+    other = asyncio.create_task(suggestions.suggest(query("a = con║", SPECULATIVE)))
+    await sampler.wait_for(3)
+    assert sampler.asked[1][1].cancelled()
+    sampler.answer(2, "stant")
+    assert (await other).texts == ("stant",)
+    await suggestions.cancel_all()
+
+
+async def test_nothing_is_prepared_where_the_machine_has_no_power_to_spare(sampler: HeldSampler) -> None:
+    suggestions = Suggestions(sampler, why_spare=lambda: "The machine runs on battery.")
+    asking = asyncio.create_task(suggestions.suggest(query("a = ║", SPECULATIVE)))
+    await sampler.wait_for(1)
+    sampler.answer(0, "1")
+    await asking
+    await asyncio.sleep(0)
+    assert len(sampler.asked) == 1
+
+
+async def test_what_is_not_sure_is_shown_only_when_asked_for(suggestions: Suggestions, sampler: HeldSampler) -> None:
+    options: dict[str, object] = {"completion": {"confidenceFloor": 0.6, "debounceMs": 0, "speculative": False}}
+    asking = asyncio.create_task(suggestions.suggest(query("a = ║", options, invoked=False)))
+    await sampler.wait_for(1)
+    sampler.answer(0, "1", confidence=0.5)
+    record = await asking
+    assert (record.texts, record.outcome) == ((), "silent")
+    assert record.reason == "The model was not sure enough: 0.50, where 0.60 is asked for."
+    by_hand = await suggestions.suggest(query("a = ║", options))
+    assert by_hand.texts == ("1",)
+    assert len(sampler.asked) == 1
+
+
+async def test_nothing_to_suggest_is_remembered_but_want_of_time_is_not(
+    suggestions: Suggestions, sampler: HeldSampler
+) -> None:
+    assert await suggested(suggestions, sampler, "a = ║", "") == ()
+    assert (await suggestions.suggest(query("a = ║"))).reason == "The model wrote nothing."
+    asking = asyncio.create_task(suggestions.suggest(query("b = ║")))
+    await sampler.wait_for(2)
+    sampler.answer(1, "", finish="deadline")
+    assert "completion.deadlineMs" in (await asking).reason
+    assert await suggested(suggestions, sampler, "b = ║", "1") == ("1",)
+
+
+async def test_part_of_an_answer_is_better_than_none(suggestions: Suggestions, sampler: HeldSampler) -> None:
+    asking = asyncio.create_task(suggestions.suggest(query("a = ║")))
+    await sampler.wait_for(1)
+    assert sampler.asked[0][0].deadline_ms == 2000
+    sampler.answer(0, "compute(1)", finish="deadline")
+    assert (await asking).texts == ("compute(1)",)
+
+
+async def test_several_candidates_are_asked_for_anew(suggestions: Suggestions, sampler: HeldSampler) -> None:
+    assert await suggested(suggestions, sampler, "a = ║", "1") == ("1",)
+    asking = asyncio.create_task(suggestions.suggest(dataclasses.replace(query("a = ║"), n_candidates=3)))
+    await sampler.wait_for(2)
+    assert sampler.asked[1][0].n_candidates == 3
+    sampler.answer(1, "1", "2", "2")
+    assert (await asking).texts == ("1", "2")
+
+
+async def test_a_record_has_every_step(sampler: HeldSampler) -> None:
+    clock = HandClock()
+    suggestions = Suggestions(sampler, clock=clock)
+    options: dict[str, object] = {"completion": {"debounceMs": 40}}
+    asking = asyncio.create_task(suggestions.suggest(query("x = 1\nf(║)", options, invoked=False)))
+    await sampler.wait_for(1)
+    sampler.answer(0, "x)", confidence=0.75)
+    body = json.loads(json.dumps((await asking).to_json()))
+    assert (body["line"], body["column"], body["invoked"], body["outcome"]) == (2, 3, False, "shown")
+    assert body["asked"]["before"] == "x = 1\nf("
+    (candidate,) = body["answer"]["candidates"]
+    assert (candidate["written"], candidate["shown"], candidate["confidence"]) == ("x)", "x", 0.75)
+    (step,) = candidate["filters"]
+    assert (step["filter"], step["before"], step["after"]) == ("no_overlap", "x)", "x")
+    assert body["ms"]["debounce"] == 40
+    assert body["ms"]["total"] >= 40
+    assert set(body["ms"]) == {"debounce", "total", "context", "sampler", "filters", "service", "load"}
