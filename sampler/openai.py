@@ -34,6 +34,8 @@ from sampler.windows import prefix_window, suffix_window
 Answer: TypeAlias = Callable[[InfillRequest], AsyncGenerator[Event, None]]
 """The events of a request; closing the generator early cancels it."""
 
+DEFAULT_MODEL = "seedfill"
+"""What editors may call the default model, whichever it is: clients insist on a name."""
 MOST_TOKENS = 1024
 """Clients name the most they would take, often thousands; more than this is never written."""
 COLDEST = 0.01
@@ -130,6 +132,7 @@ def read_completion(body: object) -> Wanted:
     if not suffix and (marked := _MIDDLE.fullmatch(prompt)):  # a client that lays out the prompt itself
         prompt, suffix = marked[2], marked[3]
     stop = _strings(given, "stop")
+    model = given.get("model")
     options = given.get("stream_options")
     return Wanted(
         request_from_json(
@@ -138,7 +141,8 @@ def read_completion(body: object) -> Wanted:
                 "pieces": _windows(prompt, suffix),
                 "language": _string(given, "language", "python"),
                 "one_line": "\n" in stop,
-                **_renamed(given, n="n_candidates", model="model", seed="seed"),
+                "model": None if model == DEFAULT_MODEL else model,
+                **_renamed(given, n="n_candidates", seed="seed"),
                 **_bounded(given, "max_tokens", "temperature", "top_p"),
             }
         ),
@@ -184,15 +188,15 @@ def cut(candidate: Candidate, stop: tuple[str, ...]) -> tuple[str, str]:
 
 
 def model_names() -> list[str]:
-    """The default model's name and those of the user's models; reads their folders."""
+    """The default model by both its names, and the user's models; reads their folders."""
     from sampler.checkpoint import ModelError, model_id, read_config
 
     own = sorted(config.parent.name for config in (data_folder() / "models").glob("*/config.json"))
     default = default_model_folder()
     try:
-        return [model_id(default, read_config(default)), *own]
+        return [DEFAULT_MODEL, model_id(default, read_config(default)), *own]
     except ModelError:
-        return own
+        return [DEFAULT_MODEL, *own]
 
 
 async def _check_model(name: str | None) -> None:

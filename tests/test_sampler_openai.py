@@ -103,7 +103,8 @@ def test_several_choices_and_a_seed(loopback: Loopback) -> None:
 
 def test_the_models_that_may_be_named(loopback: Loopback) -> None:
     with loopback.client() as client:
-        assert [model.id for model in client.models.list()] == ["tiny", "another"]
+        assert [model.id for model in client.models.list()] == ["seedfill", "tiny", "another"]
+        assert client.completions.create(model="seedfill", **PROMPT).model == "tiny"
         assert client.completions.create(model="another", **PROMPT).model == "another"
         with pytest.raises(openai.NotFoundError, match="There is no model"):
             client.completions.create(model=str(loopback.home.folder / "tiny"), **PROMPT)
