@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ class ModelFacts:
     """Below it nothing is shown unasked, 0 to 1."""
     languages: tuple[str, ...] = ()
     """The language ids it was made for; empty: unknown, so any."""
+    presets: Mapping[str, float] = field(default_factory=dict)
+    """Measured pass rates, 0 to 1, of the kinds of edit it was tried on."""
 
 
 def model_facts(name: str | None) -> ModelFacts:
@@ -47,7 +50,11 @@ def _read(path: Path, changed: int) -> ModelFacts:
     try:
         section: Any = json.loads(path.read_text(encoding="utf-8"))["seedfill"]
         languages = tuple(str(language) for language in section.get("languages", ()))
-        return ModelFacts(confidence_floor=float(section.get("confidence_floor") or 0), languages=languages)
+        return ModelFacts(
+            confidence_floor=float(section.get("confidence_floor") or 0),
+            languages=languages,
+            presets={str(kind): float(rate) for kind, rate in section.get("presets", {}).items()},
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         logger.debug("%s says nothing of suggestions: %r", path, error)
         return ModelFacts()

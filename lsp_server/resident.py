@@ -9,18 +9,19 @@ from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
 from lsp_server.settings import SamplerSettings
-from sampler.messages import InfillRequest, InfillResult
+from sampler.messages import Event, InfillRequest, InfillResult
 
 logger = logging.getLogger(__name__)
 
 Phase: TypeAlias = Literal["loading", "ready", "error"]
 Report: TypeAlias = Callable[[Phase, str], None]
+OnEvent: TypeAlias = Callable[[Event], None]
 
 
 class Client(Protocol):
     """What is used of sampler.client.SamplerClient."""
 
-    async def infill(self, request: InfillRequest) -> InfillResult:
+    async def infill(self, request: InfillRequest, *, on_event: OnEvent | None = None) -> InfillResult:
         """Fill the spans of `request`; raises sampler.client.SamplerError."""
         ...
 
@@ -51,7 +52,7 @@ class ResidentSampler:
         if self._client is None:
             self._warming = asyncio.create_task(self._start())
 
-    async def infill(self, request: InfillRequest) -> InfillResult:
+    async def infill(self, request: InfillRequest, *, on_event: OnEvent | None = None) -> InfillResult:
         """Fill the spans of `request`; raises sampler.client.SamplerError after it was reported.
 
         The client reports what befalls the service; this adds what befalls a single request.
@@ -59,7 +60,7 @@ class ResidentSampler:
         from sampler.client import SamplerError
 
         try:
-            result = await self._connected().infill(request)
+            result = await self._connected().infill(request, on_event=on_event)
         except SamplerError as error:
             if error.kind != "cancelled":
                 self._report("error", str(error))

@@ -102,7 +102,7 @@ class Oracle:
         assert settings.mode == "private"
         return self
 
-    async def infill(self, request: InfillRequest) -> InfillResult:
+    async def infill(self, request: InfillRequest, **_: object) -> InfillResult:
         await asyncio.sleep(self.seconds)
         rest = self.whole.removeprefix(request.pieces[0])
         fill = rest.partition("\n")[0] + self.spoil

@@ -46,7 +46,7 @@ class Writer:
 
 
 class InstantClient:
-    async def infill(self, request: InfillRequest) -> InfillResult:
+    async def infill(self, request: InfillRequest, **_: object) -> InfillResult:
         candidate = Candidate(fills=("x",), tokens=1, forwards=1, confidence=1.0, finish="end")
         return InfillResult(
             candidates=(candidate,), model="", device="", ms=1.0, load_ms=0.0, tokens_computed=1, cache_miss="none"

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from lsp_server import server
 from lsp_server.documents import Document
-from lsp_server.resident import Client, Connect, Report
+from lsp_server.resident import Client, Connect, OnEvent, Report
 from lsp_server.settings import SamplerSettings
 from sampler.messages import InfillRequest, InfillResult
 from seedfill.evaluation.duplicates import repeats_suffix
@@ -118,11 +118,11 @@ class ChargedClient:
         self._client = client
         self._tally = tally
 
-    async def infill(self, request: InfillRequest) -> InfillResult:
+    async def infill(self, request: InfillRequest, *, on_event: OnEvent | None = None) -> InfillResult:
         """Fill the spans of `request`."""
         self._tally.sampler_requests += 1
         with running_loop().working():
-            result = await self._client.infill(request)
+            result = await self._client.infill(request, on_event=on_event)
         self._tally.cache_misses[result.cache_miss] += 1
         self._tally.forwards += sum(candidate.forwards for candidate in result.candidates)
         return result
