@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from sampler.messages import BadMessage
+from seedfill.commands.calibrate import calibration
 from seedfill.commands.doctor import doctor
 from seedfill.commands.edit import edit
 from seedfill.commands.evaluate import app as eval_app
@@ -71,6 +72,7 @@ app.add_typer(
     help="Build the corpus and train models by recipe.",
     epilog="Example: seedfill train recipes",
 )
+eval_app.command()(calibration)
 app.add_typer(eval_app, name="eval")
 app.add_typer(models_app, name="models")
 app.command()(explain)

@@ -20,6 +20,7 @@ COMMANDS = [
     "train",
     "eval",
     "models",
+    "eval calibration",
     "eval infill",
     "eval typing",
     "explain",

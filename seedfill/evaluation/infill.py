@@ -44,6 +44,7 @@ class Answer:
     forwards: int
     ms: float | None
     finish: str | None = None
+    confidence: float | None = None
     error: str | None = None
 
 
@@ -156,6 +157,7 @@ def _answer(task: InfillTask, event: InfillResult | Failure) -> Answer:
         forwards=best.forwards,
         ms=event.ms,
         finish=best.finish,
+        confidence=best.confidence,
     )
 
 

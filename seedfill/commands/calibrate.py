@@ -1,0 +1,99 @@
+"""`seedfill eval calibration`: how far a model's confidence can be trusted, so that a floor can be set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from seedfill.commands.evaluate import _engine, _progress
+from seedfill.commands.output import JsonOption, complain, print_json, stderr_console, stdout_console
+from seedfill.errors import BadInput
+from seedfill.source import replace_file
+
+
+def calibration(
+    tasks: Annotated[Path, typer.Argument(help="JSON lines, gzipped or not.", show_default=False)],
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="So many tasks, spread evenly over the source problems.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same answers.")] = 0,
+    by: Annotated[
+        Literal["text", "tests"], typer.Option(help="What is right: the very text, or what passes the tests.")
+    ] = "text",
+    bins: Annotated[int, typer.Option(min=2, max=50, help="Rows of the table.")] = 10,
+    target: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of what is shown that should be right, for the floor.")
+    ] = 0.3,
+    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the table to this file.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, max=1024, help="The longest answer, in tokens.")] = 64,
+    model: Annotated[Path | None, typer.Option(help="A model's folder; the shipped one by default.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Show how often a model is right where it says it is sure, and from which confidence on it should be shown.
+
+    The floor goes to the model's config.json as "confidence_floor" in the section "seedfill", or to an editor's
+    settings as completion.confidenceFloor. calibration_error is the mean distance between confidence and truth.
+
+    Example: seedfill eval calibration SingleLine.jsonl.gz --limit 300 --plot reliability.png
+    """
+    from seedfill.evaluation.calibration import draw, measure
+    from seedfill.evaluation.infill import InfillOptions, answer_tasks, judge
+    from seedfill.evaluation.tasks import read_tasks, spread
+
+    if plot is not None and not plot.absolute().parent.is_dir():
+        raise BadInput(f"There is no folder {plot.absolute().parent} to write {plot.name} to.")
+    chosen = spread(read_tasks(tasks), limit)
+    if by == "tests" and not any(task.test for task in chosen):
+        raise BadInput(f"{tasks} holds no tests: use --by text.")
+    options = InfillOptions(seed=seed, max_tokens=max_tokens)
+    with _engine(model, device) as engine, _progress("Answering", len(chosen)) as advance:
+        answers = answer_tasks(engine, chosen, options, advance)
+    if by == "tests":
+        with stderr_console().status("Running the tests …"):
+            right = [verdict.passed for verdict in judge(chosen, answers)]
+    else:
+        right = [answer.completion == task.gold for task, answer in zip(chosen, answers, strict=True)]
+    points = [
+        (answer.confidence, bool(is_right))
+        for answer, is_right in zip(answers, right, strict=True)
+        if answer.confidence is not None and answer.completion and is_right is not None
+    ]
+    if len(points) < len(answers):
+        complain(f"{len(answers) - len(points)} of {len(answers)} tasks got no text or cannot be judged.")
+    figures = measure(points, n_bins=bins, target=target)
+    if plot is not None:
+        replace_file(plot, draw(figures, title=f"{tasks.name}: {len(points)} answers"))
+    if as_json:
+        print_json(figures)
+    else:
+        _show(figures)
+
+
+def _show(figures: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    reliability = Table("confidence", "answers", "mean", "right", "")
+    for row in figures["bins"]:
+        share = row["right"]
+        reliability.add_row(
+            f"{row['low']:.2f} to {row['high']:.2f}",
+            str(row["n"]),
+            _number(row["confidence"]),
+            _number(share),
+            "█" * round(20 * share) if share else "",
+        )
+    floors = Table("floor", "shown", "right of those")
+    for row in figures["floors"]:
+        floors.add_row(f"{row['floor']:.2f}", _number(row["shown"]), _number(row["right"]))
+    console = stdout_console()
+    console.print(reliability)
+    console.print(floors)
+    console.print(f"{figures['n']} answers, {_number(figures['right'])} right", end="; ")
+    console.print(f"calibration error {_number(figures['calibration_error'])}; floor {_number(figures['floor'])}")
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"

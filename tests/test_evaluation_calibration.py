@@ -1,0 +1,69 @@
+"""Confidence against truth: the table, the floor, the picture, and the command over a real engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from seedfill import cli
+from seedfill.evaluation.calibration import draw, lowest_floor, measure
+from tests.support.tiny_model import make_tiny_model
+
+PNG = b"\x89PNG\r\n"
+
+
+def test_a_reliability_table() -> None:
+    figures = measure([(0.05, False), (0.95, True), (0.95, False), (1.0, True)], n_bins=2, target=0.5)
+    low, high = figures["bins"]
+    assert (low["n"], low["confidence"], low["right"]) == (1, 0.05, 0.0)
+    assert (high["n"], high["right"]) == (3, pytest.approx(2 / 3))
+    assert high["confidence"] == pytest.approx(2.9 / 3)
+    assert figures["calibration_error"] == pytest.approx((0.05 + 3 * 0.3) / 4)
+    assert [row["shown"] for row in figures["floors"] if row["floor"] in (0.0, 0.5)] == [1.0, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("points", "target", "floor"),
+    [
+        ([], 0.5, None),
+        ([(0.9, True), (0.5, True), (0.1, False)], 1.0, 0.5),
+        ([(0.9, True), (0.5, True), (0.1, False)], 0.5, 0.1),
+        ([(0.9, False), (0.5, True), (0.1, False)], 0.5, 0.5),
+        ([(0.5, True), (0.5, False)], 0.75, None),  # what is equally sure is shown together
+        ([(0.99, True)] + [(0.5, False)] * 99, 0.9, None),  # one answer is too few
+    ],
+)
+def test_the_lowest_floor(points: list[tuple[float, bool]], target: float, floor: float | None) -> None:
+    assert lowest_floor(points, target) == floor
+
+
+def test_nothing_measured_is_none_not_zero() -> None:
+    figures = measure([])
+    assert figures["n"] == 0
+    assert figures["right"] is figures["floor"] is figures["calibration_error"] is figures["bins"][0]["right"] is None
+
+
+def test_a_picture() -> None:
+    pytest.importorskip("matplotlib")
+    assert draw(measure([(0.2, False), (0.9, True)]), "title").startswith(PNG)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    model = make_tiny_model(tmp_path / "tiny")
+    task = {"prompt": "def f(x):\n    return ", "suffix": "\n", "canonical_solution": "x"}
+    tasks = tmp_path / "tasks.jsonl"
+    tasks.write_text("".join(json.dumps({"task_id": f"T/{n}", **task}) + "\n" for n in range(3)))
+    plot = tmp_path / "reliability.png"
+    command = ["eval", "calibration", str(tasks), "--model", str(model), "--device", "cpu", "--max-tokens", "4"]
+    assert cli.run([*command, "--plot", str(plot), "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["n"] <= 3
+    assert len(figures["bins"]) == 10
+    assert plot.read_bytes().startswith(PNG)
+    assert cli.run(command) == 0
+    assert "calibration error" in capsys.readouterr().out
+    assert cli.run([*command, "--by", "tests"]) == 2
+    assert "use --by text" in capsys.readouterr().err
