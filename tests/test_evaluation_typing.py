@@ -144,8 +144,16 @@ def test_a_wrong_suggestion_is_shown_once_however_far_it_is_typed() -> None:
 
 
 def test_a_slow_sampler_is_charged() -> None:
-    figures = typed(Oracle(LINES, seconds=0.05)).figures()
+    figures = typed(Oracle(LINES, seconds=0.05), speculative=False).figures()
     assert 50 <= figures["ms_p50"] < 10_000
+
+
+def test_what_was_prepared_is_not_waited_for() -> None:
+    prepared, asked = (
+        typed(Oracle(LINES, seconds=0.05), speculative=speculative).figures() for speculative in (True, False)
+    )
+    assert prepared["cache_hit_rate"] > asked["cache_hit_rate"]
+    assert prepared["ms_p50"] < asked["ms_p50"]
 
 
 def test_what_is_not_measured_is_none() -> None:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from lsp_server import server
 from lsp_server.documents import Document
+from lsp_server.journal import Journal
 from lsp_server.resident import Client, Connect, OnEvent, Report
 from lsp_server.settings import SamplerSettings
 from sampler.messages import InfillRequest, InfillResult
@@ -42,6 +43,7 @@ class Tally:
     suffix_duplicates: int = 0
     answers: int = 0
     from_memory: int = 0
+    """Of the answers: remembered or prepared, so that nobody had to wait for a forward."""
     ms: list[float] = field(default_factory=list)
     """From key to suggestion, the server's own wait included."""
     sampler_requests: int = 0
@@ -104,7 +106,7 @@ async def _replay(
         await ours.sampler.infill(InfillRequest(document="warm-up", pieces=("def ", "\n")))
         tally.sampler_requests, tally.forwards, tally.cache_misses = 0, 0, Counter()
         for number, session in enumerate(typed):
-            await _Typist(editor, tally, rng, on_key).type(session, f"file:///replay/{number}/{quote(session.file.name)}")
+            await _Typist(editor, ours.journal, tally, rng, on_key).type(session, f"file:///replay/{number}/{quote(session.file.name)}")
     finally:
         editor.reader.feed_eof()
         await serving
@@ -187,8 +189,11 @@ class Editor:
 class _Typist:
     """One person in one document."""
 
-    def __init__(self, editor: Editor, tally: Tally, rng: random.Random, on_key: Callable[[], None]) -> None:
+    def __init__(
+        self, editor: Editor, journal: Journal, tally: Tally, rng: random.Random, on_key: Callable[[], None]
+    ) -> None:
         self._editor = editor
+        self._journal = journal
         self._tally = tally
         self._rng = rng
         self._on_key = on_key
@@ -215,19 +220,19 @@ class _Typist:
         loop = asyncio.get_running_loop()
         asked = loop.time()
         params = {"textDocument": {"uri": self._uri}, "position": self._position(), "context": {"triggerKind": 2}}
-        n_before = self._tally.sampler_requests
         answer = self._editor.request(INLINE, params)
         await asyncio.wait([answer], timeout=pause)
         if not answer.done():
             self._editor.cancel(answer)
             return None
         answered = loop.time()
+        source = self._journal.last.source if self._journal.last else None
         await asyncio.sleep(asked + pause - answered)
         items = (answer.result() or {"items": []})["items"]
         if not items:
             return None
         self._tally.answers += 1
-        self._tally.from_memory += self._tally.sampler_requests == n_before
+        self._tally.from_memory += source != "sampler"
         self._tally.ms.append((answered - asked) * 1000)
         return dict(items[0])
 
