@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from seedfill.evaluation.execution import Limits, Outcome, run_program, run_programs
+from seedfill.evaluation.execution import REPORT, Limits, Outcome, run_program, run_programs, run_reporting
 
 QUICK = Limits(wall_seconds=20, cpu_seconds=2, memory_bytes=512 << 20, file_bytes=1 << 20)
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="name spaces and Landlock are Linux's")
@@ -94,3 +94,8 @@ def _command_line(process: Path) -> str:
         return (process / "cmdline").read_text(errors="replace")
     except OSError:  # it has ended since it was listed
         return ""
+
+
+def test_a_program_may_leave_a_report() -> None:
+    assert run_reporting(f"open({REPORT!r}, 'w').write('é')", QUICK) == ("passed", "é")
+    assert run_reporting("assert False", QUICK) == ("failed", "")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from seedfill.evaluation.edit_checks import accepts
+from seedfill.evaluation.edit_tasks import read_edit_tasks
 from seedfill.training import corpus
 from seedfill.training.instruct import pairs
 from seedfill.training.instruct.source import TRANSFORMATIONS, Source
+from seedfill.training.instruct.taskset import make_tasks
 from seedfill.training.instruct.wordings import wordings
 
 GOLDEN = Path(__file__).parent / "golden" / "instruct"
@@ -110,6 +114,18 @@ def test_an_excerpt_begins_and_ends_between_statements_of_the_module() -> None:
         assert start < end
         for edge in (start, end):
             assert edge in (0, len(text)) or (text[edge - 1] == "\n" and not text[edge].isspace())
+
+
+def test_tasks_are_written_as_the_evaluation_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.jsonl"
+    path.write_text("".join(json.dumps(task) + "\n" for task in make_tasks(STDLIB[:30], 2)))
+    tasks = read_edit_tasks(path)
+    kinds = {task.kind for task in tasks}
+    assert len(kinds) > 20
+    assert all(accepts(task.kind, task.source, task.gold, task.gold) for task in tasks)
+    assert not any(accepts(task.kind, task.source, task.source, task.gold) for task in tasks)
+    plain = {kind: {text for text in wordings()[kind].train if "{" not in text} for kind in kinds}
+    assert not any(task.instruction.casefold().rstrip(".") in plain[task.kind] for task in tasks)
 
 
 def test_a_source_finds_what_stands_where() -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sampler.messages import Policy
+from sampler.messages import Policy, Start
 from seedfill.commands.output import JsonOption, complain, print_json, stderr_console, stdout_console
 from seedfill.errors import BadInput, CommandError
 from seedfill.source import replace_file
+
+if TYPE_CHECKING:
+    from seedfill.evaluation.tasks import Task
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -53,13 +56,9 @@ def infill(
     Example: seedfill eval infill SingleLine.jsonl.gz --limit 100 --out predictions.jsonl
     """
     from seedfill.evaluation.infill import InfillOptions, answer_tasks, figures, judge, prediction
-    from seedfill.evaluation.tasks import read_tasks, spread
+    from seedfill.evaluation.tasks import read_tasks
 
-    if out is not None and not out.absolute().parent.is_dir():
-        raise BadInput(f"There is no folder {out.absolute().parent} to write {out.name} to.")
-    chosen = spread(read_tasks(tasks), limit)
-    if limit is not None and len(chosen) < limit:
-        complain(f"{tasks} holds {len(chosen)} tasks, not {limit}; all of them are taken.")
+    chosen = _chosen(read_tasks(tasks), tasks, limit, out)
     options = InfillOptions(
         seed=seed,
         max_tokens=max_tokens,
@@ -72,13 +71,70 @@ def infill(
         answers = answer_tasks(engine, chosen, options, advance)
     with stderr_console().status("Running the tests …"):
         verdicts = judge(chosen, answers)
-    if out is not None:
-        lines = [json.dumps(prediction(*pair)) + "\n" for pair in zip(answers, verdicts, strict=True)]
-        replace_file(out, "".join(lines).encode())
+    _write(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
     n_failed = sum(answer.error is not None for answer in answers)
     if n_failed:
         complain(f"{n_failed} of {len(answers)} tasks could not be answered and count as empty answers.")
     _show(figures(chosen, answers, verdicts), as_json=as_json)
+
+
+@app.command()
+def edit(
+    tasks: Annotated[Path, typer.Argument(help="JSON lines, gzipped or not.", show_default=False)],
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="So many tasks, spread evenly over the source problems.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same answers.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="PREDICTIONS", help="Write an answer a line to this file.")
+    ] = None,
+    start: Annotated[Start, typer.Option(help="What an edit starts from.")] = "selection",
+    floor: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Refuse edits that the model is less sure of.")
+    ] = None,
+    policy: Annotated[Policy | None, typer.Option(help="How positions are chosen; the model's own by default.")] = None,
+    block_size: Annotated[int | None, typer.Option(min=1, max=128, help="Positions denoised together.")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, help="The policy's threshold.")] = None,
+    edit_threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="How sure the model must be to change old code.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="A model's folder; the shipped one by default.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Edit files as a task file instructs and score the edits.
+
+    Reads CanItEdit, EditEval, HumanEvalFix, QuixBugs and what `seedfill train instruct-set` writes. Edited files are
+    run with the tasks' tests in a throw-away folder, without network and under limits; ours are compared with what
+    was asked for. Refused edits count as failed; excess_code is the share of written lines that passed tests never
+    run; diff_ratio is the number of changed characters over that of a person's edit.
+
+    Example: seedfill eval edit canitedit.jsonl.gz --limit 20 --out predictions.jsonl
+    """
+    from seedfill.evaluation.edit_tasks import read_edit_tasks
+    from seedfill.evaluation.editor import EditOptions, SamplerEditor
+    from seedfill.evaluation.edits import answer_edits, edit_figures, judge_edits, prediction
+
+    chosen = _chosen(read_edit_tasks(tasks), tasks, limit, out)
+    options = EditOptions(
+        seed=seed,
+        start=start,
+        floor=floor,
+        policy=policy,
+        block_size=block_size,
+        threshold=threshold,
+        edit_threshold=edit_threshold,
+    )
+    with _engine(model, device) as engine, _progress("Editing", len(chosen)) as advance:
+        answers = answer_edits(SamplerEditor(engine, options), chosen, advance)
+    with stderr_console().status("Running the tests …"):
+        verdicts = judge_edits(chosen, answers)
+    _write(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
+    if all(answer.refused for answer in answers):
+        complain(f"All edits were refused, the first one because: {answers[0].refusal}")
+    body = edit_figures(chosen, answers, verdicts)
+    kinds = body.pop("kinds")
+    _show({**body, **({"kinds": kinds} if as_json else kinds)}, as_json=as_json)
 
 
 @app.command()
@@ -135,6 +191,23 @@ def _nested(assignments: list[str]) -> dict[str, Any]:
             value = raw
         nested.setdefault(section, {})[key] = value
     return nested
+
+
+def _chosen(tasks: Sequence[Task], path: Path, limit: int | None, out: Path | None) -> list[Task]:
+    """The tasks to answer; complains before the work begins of what would spoil it."""
+    from seedfill.evaluation.tasks import spread
+
+    if out is not None and not out.absolute().parent.is_dir():
+        raise BadInput(f"There is no folder {out.absolute().parent} to write {out.name} to.")
+    chosen = spread(tasks, limit)
+    if limit is not None and len(chosen) < limit:
+        complain(f"{path} holds {len(chosen)} tasks, not {limit}; all of them are taken.")
+    return chosen
+
+
+def _write(out: Path | None, lines: list[dict[str, Any]]) -> None:
+    if out is not None:
+        replace_file(out, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
 
 @contextmanager

@@ -18,6 +18,9 @@ from seedfill.evaluation import jail
 
 Outcome: TypeAlias = Literal["passed", "failed", "timeout"]
 
+REPORT = "report"
+"""A program may leave a text in a file of this name in its folder."""
+
 PASSED = 87
 """The jail's exit code for a program that ran to its end: one that no program ends with by accident."""
 
@@ -40,6 +43,11 @@ def run_program(code: str, limits: Limits = DEFAULT_LIMITS) -> Outcome:
 
     Whatever it leaves behind is killed and removed before this returns.
     """
+    return run_reporting(code, limits)[0]
+
+
+def run_reporting(code: str, limits: Limits = DEFAULT_LIMITS) -> tuple[Outcome, str]:
+    """`run_program`, and what the program left in its file `REPORT`."""
     with tempfile.TemporaryDirectory(prefix="seedfill-run-", ignore_cleanup_errors=True) as folder:
         program = Path(folder) / "program.py"
         program.write_text(code, encoding="utf-8", errors="surrogatepass", newline="")
@@ -54,12 +62,9 @@ def run_program(code: str, limits: Limits = DEFAULT_LIMITS) -> Outcome:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        try:
-            return "passed" if process.wait(limits.wall_seconds) == PASSED else "failed"
-        except subprocess.TimeoutExpired:
-            return "timeout"
-        finally:
-            _kill_group(process)
+        outcome = _outcome(process, limits.wall_seconds)
+        report = Path(folder) / REPORT
+        return outcome, report.read_text(encoding="utf-8", errors="replace") if report.is_file() else ""
 
 
 def run_programs(
@@ -73,6 +78,16 @@ def run_programs(
 def _command(program: Path, limits: Limits) -> list[str]:
     bounds = (PASSED, limits.cpu_seconds, limits.memory_bytes, limits.file_bytes)
     return [sys.executable, "-I", "-B", jail.__file__, str(program), *map(str, bounds)]
+
+
+def _outcome(process: subprocess.Popen[bytes], wall_seconds: float) -> Outcome:
+    """How it ends; nothing of it is left afterwards."""
+    try:
+        return "passed" if process.wait(wall_seconds) == PASSED else "failed"
+    except subprocess.TimeoutExpired:
+        return "timeout"
+    finally:
+        _kill_group(process)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import gzip
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from seedfill.errors import BadInput
 
@@ -52,21 +52,37 @@ class InfillTask:
 
 def read_tasks(path: Path) -> list[InfillTask]:
     """All tasks of a file; raises BadInput with the line at fault."""
-    tasks = [
-        _task(line, f"Line {number} of {path}")
-        for number, line in enumerate(_text(path).split("\n"), start=1)
-        if line.strip()
-    ]
+    tasks = [_task(body, place) for place, body in json_lines(path)]
     if not tasks:
         raise BadInput(f"{path} holds no tasks.")
     return tasks
 
 
-def spread(tasks: Sequence[InfillTask], limit: int | None) -> list[InfillTask]:
+def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a file, gzipped or not, each with its place for complaints; raises BadInput."""
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        if line.strip():
+            place = f"Line {number} of {path}"
+            yield place, _object(line, place)
+
+
+class HasProblem(Protocol):
+    """A task that was made, among others, from one source problem."""
+
+    @property
+    def problem(self) -> str:
+        """The source problem's name."""
+        ...
+
+
+Task = TypeVar("Task", bound=HasProblem)
+
+
+def spread(tasks: Sequence[Task], limit: int | None) -> list[Task]:
     """Exactly `limit` tasks (all, where there are fewer), as equal a number of each source problem as can be."""
     if limit is None or limit >= len(tasks):
         return list(tasks)
-    by_problem: dict[str, list[InfillTask]] = defaultdict(list)
+    by_problem: dict[str, list[Task]] = defaultdict(list)
     for task in tasks:
         by_problem[task.problem].append(task)
     groups = list(by_problem.values())
@@ -102,18 +118,23 @@ def _text(path: Path) -> str:
         raise BadInput(f"{path} cannot be read: {error}.") from None
 
 
-def _task(line: str, place: str) -> InfillTask:
+def _object(line: str, place: str) -> dict[str, Any]:
     try:
         body = json.loads(line)
     except ValueError:
         raise BadInput(f"{place} is not JSON.") from None
     if not isinstance(body, dict):
         raise BadInput(f"{place} is not a JSON object.")
-    fields = {"gold" if name == "canonical_solution" else name: _string(body, name, place) for name in _REQUIRED}
-    return InfillTask(**fields, **{name: _string(body, name, place) for name in _OPTIONAL if body.get(name)})
+    return body
 
 
-def _string(body: dict[str, Any], name: str, place: str) -> str:
+def _task(body: dict[str, Any], place: str) -> InfillTask:
+    fields = {"gold" if name == "canonical_solution" else name: string(body, name, place) for name in _REQUIRED}
+    return InfillTask(**fields, **{name: string(body, name, place) for name in _OPTIONAL if body.get(name)})
+
+
+def string(body: dict[str, Any], name: str, place: str) -> str:
+    """A field that must be a string; raises BadInput with the place at fault."""
     value = body.get(name)
     if not isinstance(value, str):
         raise BadInput(f"{place} needs a string under {name!r}.")

@@ -149,6 +149,30 @@ def export(
         _fail(str(error), 2)
 
 
+@app.command(epilog="Example: seedfill train instruct-set --out edits.jsonl")
+def instruct_set(
+    out: Annotated[Path, typer.Option(help="The task file to write.")],
+    corpus: CorpusFolder = None,
+    per_kind: Annotated[int, typer.Option(min=1, help="Tasks of each kind of edit, where there are so many.")] = 10,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same tasks.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Write editing tasks from the held-out packages, in wordings kept from training, for `seedfill eval edit`."""
+    from seedfill.training import corpus as reading
+    from seedfill.training.instruct.taskset import make_tasks
+
+    try:
+        documents = reading.read(corpus or default_corpus(), "heldout")
+    except reading.CorpusError as error:
+        _fail(str(error), 2)
+    tasks = list(make_tasks(documents, per_kind, seed))
+    try:
+        out.write_text("".join(json.dumps(task) + "\n" for task in tasks), encoding="utf-8")
+    except OSError as error:
+        _fail(f"{out} cannot be written: {error.strerror}.", 1)
+    _report({"tasks": len(tasks), "kinds": len({task["kind"] for task in tasks}), "file": str(out)}, as_json)
+
+
 @app.command(epilog="Example: seedfill train notice > sampler/weights/NOTICE")
 def notice() -> None:
     """Print the NOTICE that goes with weights trained on the manifest's packages."""

@@ -1,0 +1,94 @@
+"""Whoever edits as instructed, as an evaluation sees them; one of them is the sampler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
+from typing import Protocol
+
+from sampler.messages import Event, Failure, InfillRequest, InfillResult, Policy, Start
+from sampler.rewriting import CONFIDENCE_FLOOR, Refusal, edit_request, rewritten
+from seedfill.evaluation.infill import Submitter
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EditOutcome:
+    """What came of an instruction: the whole file after the edit, or why there is none."""
+
+    text: str | None
+    refusal: str = ""
+    forwards: int = 0
+    ms: float | None = None
+
+
+class Editor(Protocol):
+    """Whoever edits as instructed."""
+
+    def edit(self, source: str, start: int, end: int, instruction: str, *, language: str) -> EditOutcome:
+        """Rewrite characters `start` to `end` of `source`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EditOptions:
+    """How the sampler is asked. None leaves a choice to the model."""
+
+    seed: int = 0
+    start: Start = "selection"
+    floor: float | None = None
+    """Edits that the model is less sure of are refused; None: as everywhere."""
+    policy: Policy | None = None
+    block_size: int | None = None
+    threshold: float | None = None
+    edit_threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerEditor:
+    """The sampler, asked and refused as editors and the shell do."""
+
+    engine: Submitter
+    options: EditOptions = field(default_factory=EditOptions)
+
+    def edit(self, source: str, start: int, end: int, instruction: str, *, language: str) -> EditOutcome:
+        """One request; a failed one counts as refused, for the reason that the sampler gives."""
+        before, after = source[:start], source[end:]
+        try:
+            request = self._request(before, source[start:end], after, instruction, language)
+        except Refusal as refusal:
+            return EditOutcome(text=None, refusal=str(refusal))
+        event = self._answer(request)
+        if isinstance(event, Failure):
+            return EditOutcome(text=None, refusal=event.message)
+        forwards, ms = event.candidates[0].forwards, event.ms
+        try:
+            new = rewritten(request, event, CONFIDENCE_FLOOR if self.options.floor is None else self.options.floor)
+        except Refusal as refusal:
+            return EditOutcome(text=None, refusal=str(refusal), forwards=forwards, ms=ms)
+        return EditOutcome(text=before + new + after, forwards=forwards, ms=ms)
+
+    def _request(self, before: str, selection: str, after: str, instruction: str, language: str) -> InfillRequest:
+        options = self.options
+        request = edit_request(
+            before,
+            selection,
+            after,
+            instruction,
+            document=f"eval:{hash((before, selection))}",
+            language=language,
+            seed=options.seed,
+            policy=options.policy,
+            block_size=options.block_size,
+        )
+        assert request.edit is not None
+        edit = replace(request.edit, start=options.start, threshold=options.edit_threshold)
+        return replace(request, edit=edit, threshold=options.threshold)
+
+    def _answer(self, request: InfillRequest) -> InfillResult | Failure:
+        finished: SimpleQueue[InfillResult | Failure] = SimpleQueue()
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, InfillResult | Failure):
+                finished.put(event)
+
+        self.engine.submit(request, on_event)
+        return finished.get()
