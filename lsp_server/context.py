@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import PurePath
 
 from lsp_server.documents import Snapshot
+from lsp_server.outline import outlined
 from lsp_server.settings import Settings
-from sampler.messages import InfillRequest
+from lsp_server.snippets import snippets_cost
+from sampler.messages import InfillRequest, Snippet
 from sampler.syntax import Surroundings, Syntax, syntax_at
-from sampler.windows import prefix_window, suffix_window
+from sampler.windows import PREFIX_CHARACTERS, suffix_window
 
 LINE_GOES_ON = (":", "{", "(", "[", ",", "\\", ">", ";")
 """Signs after which a statement, or the next one, belongs on the next line."""
@@ -76,14 +78,26 @@ def place_at(text: str, offset: int, language: str = "plaintext") -> Place:
     return Place(before=before, after=after, language=language)
 
 
-def infill_request(snapshot: Snapshot, place: Place, settings: Settings, *, client: str, path: str) -> InfillRequest:
-    """The request for what belongs at `place`; `client` tells this server's documents from another's."""
+def infill_request(
+    snapshot: Snapshot,
+    place: Place,
+    settings: Settings,
+    *,
+    client: str,
+    path: str,
+    snippets: tuple[Snippet, ...] = (),
+) -> InfillRequest:
+    """The request for what belongs at `place`; `client` tells this server's documents from another's.
+
+    Snippets take their room from what stands before the cursor.
+    """
     completion = settings.completion
     return InfillRequest(
         document=f"{client} {snapshot.uri}",
-        pieces=(prefix_window(place.before), suffix_window(place.after)),
+        pieces=(outlined(place.before, PREFIX_CHARACTERS - snippets_cost(snippets)), suffix_window(place.after)),
         language=snapshot.language,
         path=path,
+        snippets=snippets,
         max_tokens=completion.max_tokens,
         one_line=place.one_line,
         deadline_ms=completion.deadline_ms or None,

@@ -34,6 +34,7 @@ from lsp_server.documents import Document, Encoding
 from lsp_server.feedback import Feedback
 from lsp_server.journal import Journal
 from lsp_server.machine import Machine
+from lsp_server.neighbours import Neighbours
 from lsp_server.resident import Connect, Phase, ResidentSampler
 from lsp_server.settings import Settings
 from lsp_server.statistics import Statistics
@@ -162,7 +163,13 @@ class Server(LanguageServer):
         self.sampler = ResidentSampler(connect, self.report_state)
         self.clock = clock or LoopClock()
         self.machine = Machine()
-        self.suggestions = Suggestions(self.sampler, clock=self.clock, why_spare=self.machine.why_spare)
+        self.neighbours = Neighbours(self.documents, file_path)
+        self.suggestions = Suggestions(
+            self.sampler,
+            clock=self.clock,
+            why_spare=self.machine.why_spare,
+            snippets=self.neighbours.snippets,
+        )
         self.switches = Switches()
         self.journal = Journal(folder)
         self.folder = folder

@@ -61,6 +61,8 @@ class CompletionSettings:
     """Nothing less sure is shown unasked; None: as the model's makers calibrated it."""
     speculative: bool = True
     """While a suggestion is on screen, prepare the one that follows it; never on battery or on a busy machine."""
+    snippets: bool = False
+    """Show the model pieces of other files too: definitions of names near the cursor, from open and imported files."""
     languages: tuple[str, ...] = ("python",)
     """Language ids in which suggestions come unasked; "*" stands for all."""
     fallback: bool = False

@@ -21,7 +21,7 @@ from lsp_server.postprocess import Verdict, verdict
 from lsp_server.record import Inference, Record, Source, record_of
 from lsp_server.remembered import Fill, Memory, Remembered
 from lsp_server.silence import Query, silence
-from sampler.messages import InfillRequest, InfillResult
+from sampler.messages import InfillRequest, InfillResult, Snippet
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,8 @@ class Run:
 class Suggestions:
     """Suggestions for all documents of one client.
 
-    `why_spare` says why work that nobody has asked for should be left undone, None where there is no reason.
+    `why_spare` says why work that nobody has asked for should be left undone, None where there is no reason;
+    `snippets` gives what is shown of other files at a cursor and a time.
     """
 
     def __init__(
@@ -70,11 +71,13 @@ class Suggestions:
         *,
         clock: Clock | None = None,
         why_spare: Callable[[], str | None] = lambda: None,
+        snippets: Callable[[Query, float], tuple[Snippet, ...]] = lambda query, now: (),
     ) -> None:
         self.pace = Pace()
         self._sampler = sampler
         self._clock = clock or LoopClock()
         self._why_spare = why_spare
+        self._snippets = snippets
         self._client = uuid.uuid4().hex
         self._numbers = itertools.count(1)
         self._memory = Memory()
@@ -170,6 +173,7 @@ class Suggestions:
             query.settings,
             client=self._client,
             path=path_in_workspace(query.path, query.folders),
+            snippets=self._snippets(query, started) if query.settings.completion.snippets else (),
         )
         request = dataclasses.replace(request, n_candidates=query.n_candidates)
         asked = self._clock.now()

@@ -9,7 +9,7 @@ import pytest
 from lsp_server.context import infill_request, path_in_workspace, place_at
 from lsp_server.documents import Snapshot
 from lsp_server.settings import settings_from
-from sampler.messages import InfillRequest
+from sampler.messages import InfillRequest, Snippet
 
 
 def request_at(marked: str, options: object = None) -> InfillRequest:
@@ -39,8 +39,8 @@ def test_a_request_carries_what_stands_around_the_cursor() -> None:
         ("x = {║", False),
         ("# a║", True),
         ("x = 'a║", True),
-        ("def f():\n    \"\"\"a║\n    \"\"\"", False),
-        ("def f():\n    \"\"\"\n    ║\n    \"\"\"", False),
+        ('def f():\n    """a║\n    """', False),
+        ('def f():\n    """\n    ║\n    """', False),
     ],
 )
 def test_syntax_decides_between_one_line_and_several(marked: str, one_line: bool) -> None:
@@ -75,3 +75,16 @@ def test_a_typed_character_changes_only_the_end_of_what_is_seen() -> None:
 )
 def test_a_path_is_told_from_its_workspace_folder(path: str, folders: list[str], expected: str) -> None:
     assert path_in_workspace(PurePosixPath(path), map(PurePosixPath, folders)) == expected
+
+
+def test_snippets_take_their_room_from_the_prefix() -> None:
+    text = "".join(f"value_{n} = {n}\n" for n in range(1000))
+    snapshot = Snapshot(uri="file:///w/a.py", language="python", version=1, text=text)
+    place, shown = place_at(text, len(text)), (Snippet(path="b.py", text="x" * 300),) * 4
+    requests = [
+        infill_request(snapshot, place, settings_from()[0], client="me", path="a.py", snippets=snippets)
+        for snippets in ((), shown)
+    ]
+    assert requests[1].snippets == shown
+    assert len(requests[0].pieces[0]) - len(requests[1].pieces[0]) > 600
+    assert requests[1].pieces[0].endswith("value_999 = 999\n")

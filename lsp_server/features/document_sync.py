@@ -57,6 +57,7 @@ def did_close(server: Server, params: lsp.DidCloseTextDocumentParams) -> None:
     """Let go of the document and of what was suggested in it."""
     server.documents.pop(params.text_document.uri, None)
     server.suggestions.forget(params.text_document.uri)
+    server.neighbours.forget(params.text_document.uri)
     server.feedback.forget(params.text_document.uri)
 
 
