@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Protocol
 
 from sampler.messages import Event, Failure, InfillRequest, InfillResult, Policy, Start
-from sampler.rewriting import CONFIDENCE_FLOOR, Refusal, edit_request, rewritten
+from sampler.rewriting import CONFIDENCE_FLOOR, Refusal, edit_request, rewrite
 from seedfill.evaluation.infill import Submitter
 
 
@@ -50,21 +51,16 @@ class SamplerEditor:
     options: EditOptions = field(default_factory=EditOptions)
 
     def edit(self, source: str, start: int, end: int, instruction: str, *, language: str) -> EditOutcome:
-        """One request; a failed one counts as refused, for the reason that the sampler gives."""
+        """One instruction; a failed request counts as refused, for the reason that the sampler gives."""
         before, after = source[:start], source[end:]
+        asked = _Asked(self.engine)
+        floor = CONFIDENCE_FLOOR if self.options.floor is None else self.options.floor
         try:
             request = self._request(before, source[start:end], after, instruction, language)
+            new = asyncio.run(rewrite(asked.infill, request, floor)).text
         except Refusal as refusal:
-            return EditOutcome(text=None, refusal=str(refusal))
-        event = self._answer(request)
-        if isinstance(event, Failure):
-            return EditOutcome(text=None, refusal=event.message)
-        forwards, ms = event.candidates[0].forwards, event.ms
-        try:
-            new = rewritten(request, event, CONFIDENCE_FLOOR if self.options.floor is None else self.options.floor)
-        except Refusal as refusal:
-            return EditOutcome(text=None, refusal=str(refusal), forwards=forwards, ms=ms)
-        return EditOutcome(text=before + new + after, forwards=forwards, ms=ms)
+            return EditOutcome(text=None, refusal=str(refusal), forwards=asked.forwards, ms=asked.ms)
+        return EditOutcome(text=before + new + after, forwards=asked.forwards, ms=asked.ms)
 
     def _request(self, before: str, selection: str, after: str, instruction: str, language: str) -> InfillRequest:
         options = self.options
@@ -83,7 +79,17 @@ class SamplerEditor:
         edit = replace(request.edit, start=options.start, threshold=options.edit_threshold)
         return replace(request, edit=edit, threshold=options.threshold)
 
-    def _answer(self, request: InfillRequest) -> InfillResult | Failure:
+
+@dataclass(slots=True)
+class _Asked:
+    """The engine as a function to await, and what it has cost so far."""
+
+    engine: Submitter
+    forwards: int = 0
+    ms: float | None = None
+
+    async def infill(self, request: InfillRequest) -> InfillResult:
+        """The answer; raises Refusal where there is none. Nothing else waits in this loop, so it may stand still."""
         finished: SimpleQueue[InfillResult | Failure] = SimpleQueue()
 
         def on_event(event: Event) -> None:
@@ -91,4 +97,9 @@ class SamplerEditor:
                 finished.put(event)
 
         self.engine.submit(request, on_event)
-        return finished.get()
+        event = finished.get()
+        if isinstance(event, Failure):
+            raise Refusal(event.message)
+        self.forwards += event.candidates[0].forwards
+        self.ms = (self.ms or 0.0) + event.ms
+        return event
