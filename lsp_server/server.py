@@ -12,7 +12,15 @@ from typing import Any
 
 from lsp_server import parent, transport
 from lsp_server.clock import Clock
-from lsp_server.features import commands, configuration, document_sync, inline_completion, lifecycle
+from lsp_server.features import (
+    code_actions,
+    commands,
+    configuration,
+    document_sync,
+    edit_commands,
+    inline_completion,
+    lifecycle,
+)
 from lsp_server.log import start_logging
 from lsp_server.protocol import Server
 from lsp_server.resident import Client, Connect, Phase, Report
@@ -65,7 +73,15 @@ def create_server(
     `folder` is where it keeps the last request's record and its statistics; None: in memory alone.
     """
     server = Server(connect, clock=clock, overrides=overrides, folder=folder)
-    for feature in (lifecycle, configuration, document_sync, inline_completion, commands):
+    for feature in (
+        lifecycle,
+        configuration,
+        document_sync,
+        inline_completion,
+        commands,
+        edit_commands,
+        code_actions,
+    ):
         feature.register(server)
     return server
 

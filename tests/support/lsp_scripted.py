@@ -17,10 +17,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sampler.messages import Event, Failure, InfillRequest, Loading
+from sampler.messages import Event, Failure, InfillRequest, Loading, Progress
 from tests.support.scripted_engine import ScriptedEngine, Ticket, result
 
 FOLDER = "SEEDFILL_TEST_LSP"
+APPLY_TIMEOUT = "SEEDFILL_TEST_APPLY_TIMEOUT"
 COMMAND = [sys.executable, "-m", "tests.support.lsp_scripted"]
 
 
@@ -34,8 +35,8 @@ class Script:
     def rules(self, *rules: dict[str, Any]) -> None:
         """The first rule whose `before` the prefix ends with holds.
 
-        It says `fills` (candidates, best first), `until` (a file in the folder to wait for), `fails` (a
-        sentence), `loading` (a fraction to report first).
+        It says `fills` (candidates, best first) or `spans` (the fills of one candidate), `until` (a file in the folder
+        to wait for), `fails` (a sentence), `loading` (a fraction to report first), `progress` (texts on the way).
         """
         temporary = self.folder / "script.tmp"
         temporary.write_text(json.dumps(rules), encoding="utf-8")
@@ -70,13 +71,15 @@ class FollowsScript(ScriptedEngine):
         self.script.log(what="request", **asdict(request))
         if "loading" in rule:
             on_event(Loading(model="scripted", fraction=rule["loading"]))
+        for text in rule.get("progress", ()):
+            on_event(Progress(fills=(text,)))
         if "until" in rule and not self._waits(self.script.folder / rule["until"], ticket):
             self.script.log(what="cancelled", document=request.document, before=request.pieces[0])
             on_event(Failure(kind="cancelled", message="The request was cancelled."))
         elif "fails" in rule:
             on_event(Failure(kind="failed", message=rule["fails"]))
         else:
-            on_event(answer(request, rule["fills"]))
+            on_event(answer(request, *([fill] for fill in rule.get("fills", ())), *filter(None, [rule.get("spans")])))
 
     def _waits(self, file: Path, ticket: Ticket) -> bool:
         """Whether the file came before a cancellation."""
@@ -86,23 +89,25 @@ class FollowsScript(ScriptedEngine):
         return True
 
 
-def answer(request: InfillRequest, fills: list[str]) -> Event:
+def answer(request: InfillRequest, *candidates: list[str]) -> Event:
     from dataclasses import replace
 
     scripted = result(request)
     template = scripted.candidates[0]
-    candidates = tuple(replace(template, fills=(fill,)) for fill in fills or [""])
-    return replace(scripted, candidates=candidates)
+    found = tuple(replace(template, fills=tuple(fills)) for fills in candidates or ([""],))
+    return replace(scripted, candidates=found)
 
 
 def serve_language() -> int:
     from lsp_server import server
+    from lsp_server.features import editing
     from lsp_server.resident import Client, Report
     from lsp_server.settings import SamplerSettings
 
     def connect(settings: SamplerSettings, report: Report) -> Client:
         return server.connect_client(settings, report, command=[*COMMAND, "service"])
 
+    editing.APPLY_TIMEOUT_S = float(os.environ.get(APPLY_TIMEOUT, editing.APPLY_TIMEOUT_S))
     return server.run(sampler="private", connect=connect)
 
 

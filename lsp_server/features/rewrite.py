@@ -1,0 +1,55 @@
+"""Rewriting a selection: by an instruction from the client, by one that stands in a comment, by a preset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcInvalidParams
+
+from lsp_server.edits import Replacement, replacements, rewrite_request, select
+from lsp_server.features.editing import Offer, Plan, Say, Target, asker, plain_range, request_options, target_of
+from lsp_server.instructions import instruction_at
+from lsp_server.model_facts import model_facts
+from lsp_server.presets import offered
+from lsp_server.protocol import Server
+from sampler.rewriting import Refusal, rewrite
+
+KIND = lsp.CodeActionKind.RefactorRewrite
+REWRITE = "seedfill.rewrite"
+"""Arguments: the document's URI, a range, an instruction; without one, a comment in the range has to hold it."""
+
+
+async def plan_rewrite(ls: Server, say: Say, uri: Any = None, span: Any = None, instruction: Any = None) -> Plan:
+    """The selection as the instruction says; raises Refusal."""
+    if instruction is not None and not isinstance(instruction, str):
+        raise JsonRpcInvalidParams(f"The third argument must be an instruction, not {instruction!r}.")
+    target = target_of(ls, uri, span)
+    if instruction and instruction.strip():
+        changes = await _rewritten(ls, say, target, target.start, target.end, instruction)
+        return Plan(target, instruction.strip(), changes)
+    found = instruction_at(target.text, target.start, target.end)
+    if found is None:
+        raise Refusal("Say what is to become of the selection.")
+    changes = await _rewritten(ls, say, target, found.end, found.last, found.text)
+    return Plan(target, found.text, [Replacement(found.start, found.end, ""), *changes])
+
+
+def rewrite_offers(ls: Server, target: Target) -> Iterator[Offer]:
+    """What a comment asks for, and for a selection the presets that the model is good for."""
+    uri = target.snapshot.uri
+    if found := instruction_at(target.text, target.start, target.end):
+        span = plain_range(target.document, found.start, found.last)
+        yield Offer(f"Do what the comment says: {found.text}", KIND, REWRITE, [uri, span, ""])
+    if target.start < target.end:
+        span = plain_range(target.document, target.start, target.end)
+        for preset in offered(model_facts(ls.settings.sampler.model).presets):
+            yield Offer(preset.title, KIND, REWRITE, [uri, span, preset.instruction])
+
+
+async def _rewritten(ls: Server, say: Say, target: Target, start: int, end: int, instruction: str) -> list[Replacement]:
+    selection = select(target.text, start, end)
+    request = rewrite_request(selection, instruction, **request_options(ls, target))
+    ask = asker(ls, target, say, (selection.start, selection.end))
+    return replacements(selection, (await rewrite(ask, request)).text)
