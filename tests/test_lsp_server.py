@@ -101,6 +101,20 @@ async def test_an_end_without_shutdown(fresh: LspClient) -> None:
     assert await fresh.exit_code() == 1
 
 
+@pytest.mark.parametrize(("in_order", "code"), [(True, 0), (False, 1)])
+async def test_the_command_ends_as_the_server_does(tmp_path: Path, in_order: bool, code: int) -> None:
+    env = {"XDG_STATE_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "seedfill", "lsp", "--sampler", "private", "--log-level", "debug"]
+    async with LspClient.start(command, ROOT, env) as client:
+        await client.initialize()
+        assert await is_up(client)
+        if in_order:
+            await client.request("shutdown")
+        client.notify("exit", None)
+        assert await client.exit_code() == code
+    assert " DEBUG " in (tmp_path / "seedfill" / "log" / "lsp.log").read_text()
+
+
 async def test_the_end_of_the_input_is_the_end(fresh: LspClient) -> None:
     assert fresh.process.stdin
     fresh.process.stdin.close()

@@ -45,7 +45,7 @@ class Tally:
     from_memory: int = 0
     """Of the answers: remembered or prepared, so that nobody had to wait for a forward."""
     ms: list[float] = field(default_factory=list)
-    """From key to suggestion, the server's own wait included."""
+    """From key to a suggestion that was not on screen before, the server's own wait included."""
     sampler_requests: int = 0
     forwards: int = 0
     cache_misses: Counter[str] = field(default_factory=Counter)
@@ -201,6 +201,7 @@ class _Typist:
         self._cursor = 0
         self._version = 0
         self._on_screen = ""
+        self._ms = 0.0
 
     async def type(self, session: Session, uri: str) -> None:
         """Open the document, type, close it."""
@@ -233,7 +234,7 @@ class _Typist:
             return None
         self._tally.answers += 1
         self._tally.from_memory += source != "sampler"
-        self._tally.ms.append((answered - asked) * 1000)
+        self._ms = (answered - asked) * 1000
         return dict(items[0])
 
     def _look_at(self, item: dict[str, Any] | None, rest: str) -> str:
@@ -242,6 +243,7 @@ class _Typist:
         fits = bool(text) and rest.startswith(text)
         if text and text != self._on_screen:
             self._tally.shown += 1
+            self._tally.ms.append(self._ms)
             self._tally.wrong += not fits
             before, after = self._text[: self._cursor], self._text[self._cursor :]
             self._tally.suffix_duplicates += not fits and repeats_suffix(text, before, after)
