@@ -40,16 +40,16 @@ class Selection:
 
     @property
     def locks(self) -> tuple[tuple[int, int], ...]:
-        """The stretches that were not selected, in characters of `seen`."""
-        head = _seen(self.text[self.start : self.chosen[0]])
-        tail = _seen(self.text[self.chosen[1] : self.end])
-        stretches = ((0, len(head)), (len(self.seen) - len(tail), len(self.seen)))
+        """The stretches that were not selected, in characters of `lines`."""
+        head = seen(self.text[self.start : self.chosen[0]])
+        tail = seen(self.text[self.chosen[1] : self.end])
+        stretches = ((0, len(head)), (len(self.lines) - len(tail), len(self.lines)))
         return tuple(stretch for stretch in stretches if stretch[0] < stretch[1])
 
     @property
-    def seen(self) -> str:
+    def lines(self) -> str:
         """The lines as the model sees them."""
-        return _seen(self.text[self.start : self.end])
+        return seen(self.text[self.start : self.end])
 
 
 def select(text: str, start: int, end: int) -> Selection:
@@ -66,8 +66,10 @@ def select(text: str, start: int, end: int) -> Selection:
 
 def rewrite_request(selection: Selection, instruction: str, *, document: str, **options: Any) -> InfillRequest:
     """The request; raises sampler.rewriting.Refusal where the selection is too long."""
-    before, after = _seen(selection.text[: selection.start]), _seen(selection.text[selection.end :])
-    return edit_request(before, selection.seen, after, instruction, document=document, locks=selection.locks, **options)
+    before, after = seen(selection.text[: selection.start]), seen(selection.text[selection.end :])
+    return edit_request(
+        before, selection.lines, after, instruction, document=document, locks=selection.locks, **options
+    )
 
 
 def replacements(selection: Selection, new: str) -> list[Replacement]:
@@ -76,14 +78,14 @@ def replacements(selection: Selection, new: str) -> list[Replacement]:
     `new` holds whole lines, the locked stretches among them, as `sampler.rewriting.rewritten` gives them.
     """
     text, (start, end) = selection.text, selection.chosen
-    head, tail = (_seen(text[a:b]) for a, b in ((selection.start, start), (end, selection.end)))
+    head, tail = (seen(text[a:b]) for a, b in ((selection.start, start), (end, selection.end)))
     raw, fresh = _LINES.findall(text[start:end]), _LINES.findall(new[len(head) : len(new) - len(tail)])
     offsets = [*accumulate(map(len, raw), initial=start)]
     found = []
-    for tag, i, j, a, b in SequenceMatcher(None, [*map(_seen, raw)], fresh, autojunk=False).get_opcodes():
+    for tag, i, j, a, b in SequenceMatcher(None, [*map(seen, raw)], fresh, autojunk=False).get_opcodes():
         if tag != "equal":
             replaced = "".join(raw[i:j])
-            newline = _newline(replaced if "\n" in replaced else text)
+            newline = newline_of(replaced if "\n" in replaced else text)
             found.append(_trimmed(text, offsets[i], offsets[j], "".join(fresh[a:b]).replace("\n", newline)))
     return [change for change in found if change.text or change.start < change.end]
 
@@ -108,7 +110,7 @@ def _trimmed(text: str, start: int, end: int, written: str) -> Replacement:
     return Replacement(start, end - n_same, written[: len(written) - n_same])
 
 
-def _newline(text: str) -> str:
+def newline_of(text: str) -> str:
     """The line end that most lines have."""
     return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
 
@@ -124,6 +126,6 @@ def _line_end(text: str, offset: int) -> int:
     return end - 1 if end > offset and text[end - 1] == "\r" else end
 
 
-def _seen(text: str) -> str:
+def seen(text: str) -> str:
     """What the model can be shown: lines end at "\n", and a lone surrogate, which UTF-8 has no form for, is U+FFFD."""
     return unix_lines(text).encode("utf-8", "surrogatepass").decode("utf-8", "replace")

@@ -6,16 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sampler.hole_groups import group_pieces, hole_groups
 from sampler.messages import InfillRequest, InfillResult
-from sampler.windows import PREFIX_CHARACTERS, SUFFIX_CHARACTERS, prefix_window, suffix_window
+from sampler.windows import prefix_window, suffix_window
 from seedfill.errors import Refused
 from seedfill.source import SourceFile, model_text
-
-GROUP_HOLES = 4
-"""Holes filled at once: the layout names more, but models are trained with two to four in a group."""
-
-GROUP_CHARACTERS = PREFIX_CHARACTERS // 2
-"""Text between the first and the last hole of one group; it is taken from the budget of the prefix window."""
 
 
 class Sampler(Protocol):
@@ -72,7 +67,8 @@ async def fill_holes(sampler: Sampler, source: SourceFile, marker: str, options:
         raise Refused(f"{source.path} has no {marker}, so there is nothing to fill.")
     filled, fills, confidences, results = pieces[0], [], [], []
     for group in hole_groups(pieces):
-        result = await sampler.infill(_group_request(source, filled, pieces, group, options))
+        seen = group_pieces(model_text(filled), [*map(model_text, pieces)], group)
+        result = await sampler.infill(_request(source, seen, options))
         best = result.candidates[0]
         for hole, text in zip(group, map(source.with_own_newlines, best.fills), strict=True):
             filled += text + pieces[hole + 1]
@@ -84,33 +80,6 @@ async def fill_holes(sampler: Sampler, source: SourceFile, marker: str, options:
         for offset, text, confidence in zip(_offsets(pieces, marker), fills, confidences, strict=True)
     ]
     return FilledHoles(text=filled, holes=tuple(holes), results=tuple(results))
-
-
-def hole_groups(pieces: Sequence[str]) -> list[range]:
-    """The holes between `pieces`, in runs of at most GROUP_HOLES with at most GROUP_CHARACTERS between their ends."""
-    groups: list[range] = []
-    start, n_holes = 0, len(pieces) - 1
-    while start < n_holes:
-        stop = start + 1
-        while stop < min(n_holes, start + GROUP_HOLES) and _inner_length(pieces, start, stop + 1) <= GROUP_CHARACTERS:
-            stop += 1
-        groups.append(range(start, stop))
-        start = stop
-    return groups
-
-
-def _inner_length(pieces: Sequence[str], start: int, stop: int) -> int:
-    return sum(map(len, pieces[start + 1 : stop]))
-
-
-def _group_request(
-    source: SourceFile, filled: str, pieces: Sequence[str], group: range, options: FillOptions
-) -> InfillRequest:
-    """Holes of later groups are left out of the suffix: the model has never seen a marker."""
-    inner = [model_text(piece) for piece in pieces[group.start + 1 : group.stop]]
-    prefix = prefix_window(model_text(filled), PREFIX_CHARACTERS - sum(map(len, inner)))
-    suffix = suffix_window(model_text("".join(pieces[group.stop :])), SUFFIX_CHARACTERS)
-    return _request(source, (prefix, *inner, suffix), options)
 
 
 def _request(source: SourceFile, pieces: tuple[str, ...], options: FillOptions) -> InfillRequest:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from sampler.hole_groups import GROUP_CHARACTERS, GROUP_HOLES, hole_groups
 from sampler.messages import Candidate, InfillRequest, InfillResult
 from sampler.windows import PREFIX_CHARACTERS, SUFFIX_CHARACTERS
 from seedfill.errors import Refused
-from seedfill.filling import GROUP_CHARACTERS, GROUP_HOLES, FillOptions, fill_cursor, fill_holes, hole_groups
+from seedfill.filling import FillOptions, fill_cursor, fill_holes
 from seedfill.source import SourceFile
 
 

@@ -100,7 +100,7 @@ def test_a_selection_is_widened_to_lines_and_what_was_added_is_locked(
 ) -> None:
     start, end = marked.index("["), marked.index("]") - 1
     selection = select(marked.replace("[", "").replace("]", ""), start, end)
-    assert (selection.seen, selection.locks) == (lines, locks)
+    assert (selection.lines, selection.locks) == (lines, locks)
 
 
 def test_the_model_sees_unix_lines_around_the_selection() -> None:

@@ -10,13 +10,17 @@ from lsprotocol import types as lsp
 from lsp_server.documents import Position
 from lsp_server.features.edit_commands import PLANNERS, plan
 from lsp_server.features.editing import Offer, Target, target_of, workspace_edit
+from lsp_server.features.fill_holes import hole_offers
 from lsp_server.features.rewrite import rewrite_offers
 from lsp_server.protocol import Server
 from sampler.rewriting import Refusal
 
 Offers: TypeAlias = Callable[[Server, Target, lsp.CodeActionContext], Iterable[Offer]]
 
-OFFERS: tuple[Offers, ...] = (lambda ls, target, context: rewrite_offers(ls, target),)
+OFFERS: tuple[Offers, ...] = (
+    lambda ls, target, context: rewrite_offers(ls, target),
+    lambda ls, target, context: hole_offers(ls, target),
+)
 KINDS = (lsp.CodeActionKind.QuickFix, lsp.CodeActionKind.RefactorRewrite)
 
 

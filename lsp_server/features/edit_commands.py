@@ -9,6 +9,7 @@ from typing import Any, Concatenate, TypeAlias
 from pygls.exceptions import JsonRpcInvalidParams
 
 from lsp_server.features.editing import Plan, Say, apply, with_progress
+from lsp_server.features.fill_holes import FILL_HOLES, plan_holes
 from lsp_server.features.rewrite import REWRITE, plan_rewrite
 from lsp_server.protocol import Server
 from sampler.rewriting import Refusal
@@ -17,6 +18,7 @@ Planner: TypeAlias = Callable[Concatenate[Server, Say, ...], Awaitable[Plan]]
 
 PLANNERS: dict[str, tuple[str, Planner]] = {
     REWRITE: ("Rewriting", plan_rewrite),
+    FILL_HOLES: ("Filling holes", plan_holes),
 }
 """By command: what its progress bar says, and what makes the plan of its arguments."""
 

@@ -1,0 +1,38 @@
+"""Filling what was left open in a selection or a file, all of it together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lsprotocol import types as lsp
+
+from lsp_server.features.editing import Offer, Plan, Say, Target, asker, plain_range, request_options, target_of
+from lsp_server.holes import fill, find_holes
+from lsp_server.protocol import Server
+from sampler.messages import InfillRequest
+
+FILL_HOLES = "seedfill.fillHoles"
+"""Arguments: the document's URI and, unless all of it is meant, a range."""
+
+
+async def plan_holes(ls: Server, say: Say, uri: Any = None, span: Any = None) -> Plan:
+    """Every hole of the range filled; raises Refusal."""
+    target = target_of(ls, uri, span)
+    spans = find_holes(target.text, target.snapshot.language, target.start, target.end)
+    options = {**request_options(ls, target), "max_tokens": ls.settings.completion.max_tokens, "stream": False}
+    request = InfillRequest(pieces=("", ""), **options)
+    ask = asker(ls, target, say, (target.start, target.end))
+    return Plan(target, "Fill the holes", await fill(ask, target.text, spans, request))
+
+
+def hole_offers(ls: Server, target: Target) -> Iterator[Offer]:
+    """For a range, or a cursor's line, that holds some."""
+    line_start = target.text.rfind("\n", 0, target.start) + 1
+    line_end = target.text.find("\n", target.end)
+    end = len(target.text) if line_end < 0 else line_end
+    spans = find_holes(target.text, target.snapshot.language, line_start, end)
+    if spans:
+        title = "Fill the hole" if len(spans) == 1 else f"Fill the {len(spans)} holes"
+        span = plain_range(target.document, spans[0][0], spans[-1][1])
+        yield Offer(title, lsp.CodeActionKind.RefactorRewrite, FILL_HOLES, [target.snapshot.uri, span])

@@ -1,0 +1,71 @@
+"""Holes in a document: where they are, and several of them filled in one group so that each sees the others."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import pairwise
+
+from lsp_server.context import Place
+from lsp_server.edits import Replacement, newline_of, seen
+from lsp_server.postprocess import postprocess
+from sampler.hole_groups import group_pieces, hole_groups
+from sampler.messages import InfillRequest
+from sampler.rewriting import Infill, Refusal
+from sampler.syntax import holes
+
+MARKER = "▢"
+MAX_HOLES = 32
+"""Of one request of a person's: more would not be looked at one by one."""
+_MAY_BE = re.compile(rf"{MARKER}|\bpass\b|\.\.\.|\bTODO\b|\bNotImplementedError\b")
+_TO_DO = re.compile(
+    rf"({MARKER})|^[ \t]+((?:pass|\.\.\.)[ \t]*#[ \t]*TODO\b[^\r\n]*"
+    r"|raise NotImplementedError\b[^\r\n#]*(?:#[ \t]*TODO\b[^\r\n]*)?)",
+    re.MULTILINE,
+)
+
+
+def find_holes(text: str, language: str, start: int, end: int) -> list[tuple[int, int]]:
+    """The holes that touch characters `start` to `end`, in order: `▢`, bodies of `pass` or `...`, and what is to do."""
+    if not _MAY_BE.search(text, start, end):
+        return []
+    found = {match.span(match.lastindex or 0) for match in _TO_DO.finditer(text)}
+    found |= {hole for hole in holes(text, language) if hole[0] < hole[1]}
+    return _apart(sorted(hole for hole in found if hole[0] <= end and hole[1] >= start))
+
+
+async def fill(infill: Infill, text: str, spans: list[tuple[int, int]], request: InfillRequest) -> list[Replacement]:
+    """What becomes of the holes; `request` says all but the pieces. A hole that nothing fits stays as it is.
+
+    Raises Refusal where there is none, or too many.
+    """
+    if not spans:
+        raise Refusal("There is no hole here: write ▢, or a body of pass or `...`, where something is to be filled in.")
+    if len(spans) > MAX_HOLES:
+        raise Refusal(f"There are {len(spans)} holes, {MAX_HOLES} at most can be filled at once: select fewer.")
+    edges = [0, *(edge for span in spans for edge in span), len(text)]
+    pieces = [seen(text[a:b]) for a, b in list(pairwise(edges))[::2]]
+    filled, fills = pieces[0], list[str]()
+    for group in hole_groups(pieces):
+        result = await infill(replace(request, pieces=group_pieces(filled, pieces, group)))
+        for hole, written in zip(group, result.candidates[0].fills, strict=True):
+            after = "".join(pieces[hole + 1 :])
+            fills.append(postprocess(written, Place(before=filled, after=after, language=request.language)))
+            filled += (fills[-1] or seen(text[slice(*spans[hole])])) + pieces[hole + 1]
+    newline = newline_of(text)
+    return [
+        Replacement(start, end, written.replace("\n", newline))
+        for (start, end), written in zip(spans, fills, strict=True)
+        if written and written != text[start:end]
+    ]
+
+
+def _apart(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Without those that begin inside the one before, such as a placeholder found both ways."""
+    kept: list[tuple[int, int]] = []
+    for start, end in spans:
+        if kept and start < kept[-1][1]:
+            kept[-1] = (kept[-1][0], max(end, kept[-1][1]))
+        else:
+            kept.append((start, end))
+    return kept
