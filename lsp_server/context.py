@@ -116,6 +116,12 @@ def unix_lines(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
+def own_lines(text: str, document: str) -> str:
+    """`text` with the line ends of `document`: "\r\n" where most of its lines end so."""
+    n_windows = document.count("\r\n")
+    return text.replace("\n", "\r\n") if 2 * n_windows > document.count("\n") else text
+
+
 def _presentable(text: str) -> str:
     """`text` with U+FFFD for every lone surrogate: UTF-8 has no form for those."""
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if not _is_utf8(text) else text

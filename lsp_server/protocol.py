@@ -35,6 +35,7 @@ from lsp_server.feedback import Feedback
 from lsp_server.journal import Journal
 from lsp_server.machine import Machine
 from lsp_server.neighbours import Neighbours
+from lsp_server.notebooks import Notebooks
 from lsp_server.resident import Connect, Phase, ResidentSampler
 from lsp_server.settings import Settings
 from lsp_server.statistics import Statistics
@@ -151,7 +152,13 @@ class Server(LanguageServer):
         overrides: Mapping[str, Any] | None = None,
         folder: Path | None = None,
     ) -> None:
-        super().__init__("seedfill", _version(), protocol_cls=Protocol, converter_factory=default_converter)
+        super().__init__(
+            "seedfill",
+            _version(),
+            notebook_document_sync=lsp.NotebookDocumentSyncOptions([lsp.NotebookDocumentFilterWithNotebook("*")]),
+            protocol_cls=Protocol,
+            converter_factory=default_converter,
+        )
         self.documents: dict[str, Document] = {}
         self.settings = Settings()
         self.overrides = overrides or {}
@@ -163,6 +170,7 @@ class Server(LanguageServer):
         self.sampler = ResidentSampler(connect, self.report_state)
         self.clock = clock or LoopClock()
         self.machine = Machine()
+        self.notebooks = Notebooks()
         self.neighbours = Neighbours(self.documents, file_path)
         self.suggestions = Suggestions(
             self.sampler,

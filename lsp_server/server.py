@@ -20,6 +20,8 @@ from lsp_server.features import (
     edit_commands,
     inline_completion,
     lifecycle,
+    repair,
+    notebook_sync,
 )
 from lsp_server.log import start_logging
 from lsp_server.protocol import Server
@@ -77,9 +79,11 @@ def create_server(
         lifecycle,
         configuration,
         document_sync,
+        notebook_sync,
         inline_completion,
         commands,
         edit_commands,
+        repair,
         code_actions,
     ):
         feature.register(server)

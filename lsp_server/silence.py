@@ -19,6 +19,8 @@ class Query:
     snapshot: Snapshot
     offset: int
     settings: Settings
+    origin: int = 0
+    """Where the document itself begins in the snapshot's text: cells of a notebook are read with the others."""
     path: PurePath
     """Of the document's file."""
     folders: tuple[PurePath, ...] = ()

@@ -6,10 +6,11 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from lsp_server.context import infill_request, path_in_workspace, place_at
+from lsp_server.context import infill_request, own_lines, path_in_workspace, place_at
 from lsp_server.documents import Snapshot
 from lsp_server.settings import settings_from
 from sampler.messages import InfillRequest, Snippet
+from tests.test_lsp_inline_completion import editing
 
 
 def request_at(marked: str, options: object = None) -> InfillRequest:
@@ -51,6 +52,14 @@ def test_the_model_sees_unix_lines() -> None:
     assert request_at("a\r\nb║\r\nc\r\n").pieces == ("a\nb", "\nc\n")
 
 
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [("", "a\nb"), ("x\ny\n", "a\nb"), ("x\r\ny\r\n", "a\r\nb"), ("x\r\ny\nz\n", "a\nb")],
+)
+def test_a_text_takes_the_line_ends_of_its_document(document: str, expected: str) -> None:
+    assert own_lines("a\nb", document) == expected
+
+
 def test_a_lone_surrogate_becomes_a_character_that_can_be_sent() -> None:
     pieces = request_at("a\ud83d😀║\ude00b").pieces
     assert pieces[0].encode() and pieces[1].encode()
@@ -88,3 +97,13 @@ def test_snippets_take_their_room_from_the_prefix() -> None:
     assert requests[1].snippets == shown
     assert len(requests[0].pieces[0]) - len(requests[1].pieces[0]) > 600
     assert requests[1].pieces[0].endswith("value_999 = 999\n")
+
+
+async def test_the_completion_list_writes_the_line_ends_of_the_file() -> None:
+    options = {"completion": {"fallback": True, "debounceMs": 0, "speculative": False}}
+    async with editing(options=options) as editor:
+        editor.script.rules({"before": "def f():", "fills": ["\n    return 1"]})
+        buffer = editor.open("x = 1\r\ndef f():║\r\n")
+        params = {key: value for key, value in buffer.here().items() if key != "context"}
+        (item,) = (await editor.client.request("textDocument/completion", params))["items"]
+        assert item["textEdit"]["newText"] == "\r\n    return 1"

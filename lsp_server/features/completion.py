@@ -6,6 +6,7 @@ import re
 
 from lsprotocol import types as lsp
 
+from lsp_server.context import own_lines
 from lsp_server.documents import Document, Position
 from lsp_server.features.query import acceptance, answer, query_at
 from lsp_server.protocol import Server
@@ -31,7 +32,8 @@ async def complete(ls: Server, params: lsp.CompletionParams) -> lsp.CompletionLi
     span = lsp.Range(_encoded(document, offset - len(word)), _encoded(document, offset))
     invoked = params.context is None or params.context.trigger_kind == lsp.CompletionTriggerKind.Invoked
     record = await answer(ls, document, query_at(ls, document.snapshot(), offset, invoked=invoked))
-    items = [_item(word + text, span, acceptance(ls, record, 0)) for text in record.texts[:1]]
+    texts = (own_lines(word + text, document.text) for text in record.texts[:1])
+    items = [_item(text, span, acceptance(ls, record, 0)) for text in texts]
     return lsp.CompletionList(is_incomplete=True, items=items) if items else None
 
 

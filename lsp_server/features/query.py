@@ -13,12 +13,14 @@ from lsp_server.silence import Query
 
 
 def query_at(server: Server, snapshot: Snapshot, offset: int, *, invoked: bool = False, n_candidates: int = 1) -> Query:
-    """The query for a cursor, under the settings of this moment."""
+    """The query for a cursor, under the settings of this moment; of a notebook's cell, among the other cells."""
+    canvas = server.notebooks.canvas(snapshot, server.documents)
     return Query(
-        snapshot=snapshot,
-        offset=offset,
+        snapshot=canvas.snapshot,
+        offset=canvas.origin + offset,
+        origin=canvas.origin,
         settings=server.settings,
-        path=file_path(snapshot.uri),
+        path=file_path(server.notebooks.holder(snapshot.uri) or snapshot.uri),
         folders=server.folders,
         invoked=invoked,
         n_candidates=n_candidates,
@@ -44,7 +46,7 @@ async def answer(server: Server, document: Document, query: Query) -> Record:
         record.end("superseded")
     server.journal.keep(record)
     if server.settings.statistics.enabled:
-        server.feedback.shown(record, query.offset)
+        server.feedback.shown(record, query.offset - query.origin)
     if not query.invoked and record.outcome != "superseded":
         server.report_off(record.reason if record.outcome == "silent" and record.source is None else None)
     return record
