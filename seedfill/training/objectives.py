@@ -66,10 +66,16 @@ def masked(model: Backbone, rows: Rows, live: LiveRows, device: torch.device, ne
     )
 
 
-def live_losses(model: Backbone, rows: Rows, live: LiveRows, device: torch.device) -> Tensor:
-    """Cross-entropy of every live token, (B · L,) in nats, 0 where there is no target."""
-    hidden = _two_streams(model, rows, live, device)
-    return _cross_entropy(model, hidden[:, rows.tokens.shape[1] :], _to(live.targets, device))
+def live_log_probs(model: Backbone, rows: Rows, live: LiveRows, is_forbidden: Tensor) -> Tensor:
+    """(B, L) log-probability of every live token's target, 0 where there is none, as the sampler reads it.
+
+    `is_forbidden` (V,) are tokens that are never predicted, the mask among them, on the network's device.
+    """
+    hidden = _two_streams(model, rows, live, is_forbidden.device)[:, rows.tokens.shape[1] :]
+    logits = model.logits(hidden).float().masked_fill(is_forbidden, -torch.inf)
+    targets = _to(live.targets, is_forbidden.device)
+    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
+    return -losses.view(targets.shape)
 
 
 def _two_streams(model: Backbone, rows: Rows, live: LiveRows, device: torch.device) -> Tensor:

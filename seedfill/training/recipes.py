@@ -8,7 +8,11 @@ from typing import Literal
 from sampler.backbone import BackboneConfig
 from seedfill.training.corrupt import EditNoise
 from seedfill.training.live import LiveNoise
+from seedfill.training.on_policy import OnPolicy
+from seedfill.training.prompts import PromptShape
 from seedfill.training.samples import Mix
+from seedfill.training.trajectory_rows import Restoring
+from seedfill.training.trajectory_store import Candidates
 
 VOCAB_SIZE = 8192
 
@@ -20,7 +24,7 @@ class Recipe:
     name: str
     purpose: str
     network: BackboneConfig
-    objective: Literal["next_token", "masked"]
+    objective: Literal["next_token", "masked", "ordered", "on_policy"]
     n_steps: int
     n_rows: int
     length: int
@@ -30,6 +34,14 @@ class Recipe:
     noise: LiveNoise = LiveNoise()
     edits_from: float = 1.0
     """Share of the steps after which live groups are also edited (the paper: 0.8)."""
+    candidates: Candidates = field(default_factory=Candidates)
+    """Of constrained-order training: how its trajectories are made."""
+    restoring: Restoring = Restoring()
+    n_states: int = 6
+    """States of a trajectory in one row of constrained-order training."""
+    on_policy: OnPolicy = field(default_factory=OnPolicy)
+    start: Recipe | None = None
+    """What makes the weights to start from where none are given; the stages of the paper build on each other."""
     mix: Mix = field(default_factory=Mix)
     matrix_lr: float = 0.02
     other_lr: float = 0.004
@@ -184,8 +196,116 @@ def edit_smoke() -> Recipe:
     )
 
 
+def order() -> Recipe:
+    """Stage three: a branch, tuned on trajectories that it made itself and that its ELBO selected."""
+    return replace(
+        branch(),
+        name="order",
+        purpose="stage three: a branch (--resume-from) tuned on its own best trajectories",
+        objective="ordered",
+        n_steps=300,
+        n_rows=8,
+        next_token_factor=0.3,
+        matrix_lr=0.003,
+        other_lr=0.0006,
+        warmup_steps=20,
+        seed=2,
+    )
+
+
+def policy() -> Recipe:
+    """Stage four: fewer steps for the same quality, learned from the model's own rollouts."""
+    return replace(
+        branch(),
+        name="policy",
+        purpose="stage four: a branch or an ordered one (--resume-from) learns to take fewer steps",
+        objective="on_policy",
+        n_steps=300,
+        n_rows=4,
+        length=512,
+        n_live=256,
+        next_token_factor=0.3,
+        matrix_lr=0.002,
+        other_lr=0.0004,
+        warmup_steps=20,
+        decay_share=0.3,
+        seed=3,
+    )
+
+
+SMOKE_SHAPE = PromptShape(prefix_characters=160, suffix_characters=80, max_lines=2, min_tokens=5, max_tokens=20)
+
+
+def warm_up() -> Recipe:
+    """What the last two stages start from in their smoke recipes: spans of the codecs, masked in any order."""
+    return replace(
+        edit_smoke(),
+        name="warm-up",
+        objective="ordered",
+        noise=LiveNoise(),
+        edits_from=1.0,
+        candidates=Candidates(
+            n_samples=768, shard_samples=256, n_model=0, n_any_order=1, block_sizes=(8,), shape=SMOKE_SHAPE
+        ),
+        restoring=Restoring(augmented_share=0.0),
+        n_states=6,
+        n_steps=200,
+        n_rows=8,
+        next_token_factor=0.5,
+    )
+
+
+def order_smoke() -> Recipe:
+    """Stage three in a minute: trajectories of a tiny network, selected by ELBO, and tuning on them."""
+    return replace(
+        warm_up(),
+        name="order-smoke",
+        purpose="stage three in under a minute: mean ELBO of selected and of all held-out trajectories, and loss",
+        objective="ordered",
+        start=warm_up(),
+        n_steps=60,
+        n_rows=8,
+        n_states=4,
+        matrix_lr=0.005,
+        other_lr=0.002,
+        restoring=Restoring(),
+        candidates=Candidates(
+            n_samples=128, shard_samples=32, n_model=2, n_any_order=3, block_sizes=(8,), shape=SMOKE_SHAPE
+        ),
+    )
+
+
+def policy_smoke() -> Recipe:
+    """Stage four in a minute: a tiny network learns to fill in fewer steps what a verifier accepts."""
+    return replace(
+        warm_up(),
+        name="policy-smoke",
+        purpose="stage four in under a minute: mean steps and verifier pass rate of held-out fills, before and after",
+        objective="on_policy",
+        start=warm_up(),
+        n_steps=30,
+        n_rows=4,
+        matrix_lr=0.01,
+        other_lr=0.004,
+        restoring=Restoring(augmented_share=0.0),
+        on_policy=OnPolicy(shape=SMOKE_SHAPE, steps_factor=2.0),
+    )
+
+
 RECIPES = {
-    recipe.name: recipe for recipe in (trunk(), branch(), trunk_large(), branch_large(), mask_smoke(), edit_smoke())
+    recipe.name: recipe
+    for recipe in (
+        trunk(),
+        branch(),
+        order(),
+        policy(),
+        trunk_large(),
+        branch_large(),
+        mask_smoke(),
+        edit_smoke(),
+        order_smoke(),
+        policy_smoke(),
+    )
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,19 @@ import torch
 
 from sampler import checkpoint, devices
 from sampler.tokenizer import Tokenizer
-from seedfill.training import bpe, corpus, smoke, state
+from seedfill.training import bpe, corpus, smoke, stages, state
 from seedfill.training.figures import repaired
+from seedfill.training.on_policy import policy_figures
+from seedfill.training.ordering import Pools, order_figures, prepare
+from seedfill.training.own_model import FACTS, MAX_POSITIONS, as_model
+from seedfill.training.prompts import draw_prompt
 from seedfill.training.recipes import RECIPES, Recipe, shortened
-from seedfill.training.trainer import FACTS, MAX_POSITIONS, Data, Log, Options, Trainer
+from seedfill.training.trainer import Data, Log, Options, Trainer
+from seedfill.training.trajectory_store import StoreError
+
+Figure = Callable[[], Any]
+N_PROMPTS = 48
+"""Held-out prompts that the figures of on-policy learning are taken on."""
 
 
 class BadRun(Exception):
@@ -51,38 +62,40 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
         device = devices.pick_device(request.device)
     except devices.NoDevice as error:
         raise BadRun(str(error)) from None
-    is_smoke = recipe.corpus != "packages"
-    trainer = Trainer(
-        recipe,
-        _read_data(recipe, request.corpus),
-        Options(
-            folder=request.folder,
-            device=device,
-            dtype=devices.pick_dtype(device),
-            stop_after_steps=request.stop_after,
-            compile=request.compile and not is_smoke,
-            n_workers=request.n_workers,
-            probe_tasks=0 if is_smoke else 24,
-        ),
-    )
-    _continue(trainer, request)
-    figures: dict[str, Any] = {"recipe": name}
-    if is_smoke:
-        figures["before"] = _own_figure(trainer)
-
-    def remember(entry: dict[str, Any]) -> None:
-        figures.update(entry)
-        log(entry)
-
+    trainer = _trainer(recipe, _read_data(recipe, request.corpus), request, device)
+    _continue(trainer, request, log)
     try:
+        figure = _figure(trainer, request, log)
+        figures: dict[str, Any] = {"recipe": name}
+        if figure is not None:
+            figures["before"] = figure()
+
+        def remember(entry: dict[str, Any]) -> None:
+            figures.update(entry)
+            log(entry)
+
         trainer.run(remember)
-    except state.StateError as error:
+    except (state.StateError, StoreError) as error:
         raise BadRun(str(error)) from None
     if request.export is not None:
         export(trainer, request.export)
-    if is_smoke:
-        figures["after"] = _own_figure(trainer)
+    if figure is not None:
+        figures["after"] = figure()
     return figures
+
+
+def _trainer(recipe: Recipe, data: Data, request: Request, device: torch.device) -> Trainer:
+    is_smoke = recipe.corpus != "packages"
+    options = Options(
+        folder=request.folder,
+        device=device,
+        dtype=devices.pick_dtype(device),
+        stop_after_steps=request.stop_after,
+        compile=request.compile and not is_smoke and recipe.objective in ("next_token", "masked"),
+        n_workers=request.n_workers,
+        probe_tasks=0 if is_smoke else 24,
+    )
+    return Trainer(recipe, data, options)
 
 
 def export_newest(name: str, folder: Path, out: Path) -> dict[str, Any]:
@@ -131,11 +144,38 @@ def find_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def _own_figure(trainer: Trainer) -> float | dict[str, float]:
-    """What a smoke recipe is to better: the held-out masked loss, or the shares of edits repaired."""
-    if trainer.recipe.edits_from < 1:
-        return repaired(trainer.weights_model, trainer.probed, trainer.tokenizer)
-    return trainer.evaluate()["masked_plain"]
+def _figure(trainer: Trainer, request: Request, log: Log) -> Figure | None:
+    """What the recipe is to better, as a function of the weights at hand; None where held-out losses say it all.
+
+    Constrained-order training makes its trajectories here, by the weights it starts from.
+    """
+    recipe, network, tokenizer, heldout = trainer.recipe, trainer.weights_model, trainer.tokenizer, trainer.probed
+    if recipe.objective == "ordered":
+        pools = _prepare(trainer, request, log)
+        trainer.stage = stages.Ordered(recipe, tokenizer, pools.selected, pools.heldout_selected)
+        return lambda: order_figures(as_model(network, tokenizer), pools) | {"loss": trainer.evaluate()["masked"]}
+    if recipe.objective == "on_policy":
+        how, rng = recipe.on_policy, random.Random(recipe.seed)
+        prompts = [draw_prompt(heldout, tokenizer, how.shape, rng) for _ in range(N_PROMPTS)]
+        return lambda: policy_figures(as_model(network, tokenizer), prompts, how)
+    if recipe.corpus == "packages":
+        return None
+    if recipe.edits_from < 1:
+        return lambda: repaired(network, heldout, tokenizer)
+    return lambda: trainer.evaluate()["masked_plain"]
+
+
+def _prepare(trainer: Trainer, request: Request, log: Log) -> Pools:
+    model = as_model(trainer.weights_model, trainer.tokenizer)
+    return prepare(
+        request.folder / "trajectories",
+        trainer.recipe,
+        model,
+        trainer.data.train,
+        trainer.data.heldout,
+        lambda text: log({"trajectories": text}),
+        is_resumed=trainer.step > 0,
+    )
 
 
 def _read_data(recipe: Recipe, folder: Path) -> Data:
@@ -163,15 +203,26 @@ def _read_data(recipe: Recipe, folder: Path) -> Data:
         raise BadRun(str(error)) from None
 
 
-def _continue(trainer: Trainer, request: Request) -> None:
-    """Put the trainer where it is to go on from: the newest state, else exported weights, else the beginning."""
+def _continue(trainer: Trainer, request: Request, log: Log) -> None:
+    """Put the trainer where it is to go on from: the newest state, exported weights, what comes before, or random."""
     try:
         if request.resume and trainer.resume():
             return
     except state.StateError as error:
         raise BadRun(str(error)) from None
-    if request.resume_from is None:
-        return
-    weights, notes = read_exported(request.resume_from)
-    same = notes.get("recipe") == trainer.recipe.name
-    trainer.start_from(weights, step=int(notes.get("step", 0)) if same else 0)
+    if request.resume_from is not None:
+        weights, notes = read_exported(request.resume_from)
+        same = notes.get("recipe") == trainer.recipe.name
+        trainer.start_from(weights, step=int(notes.get("step", 0)) if same else 0)
+    elif trainer.recipe.start is not None:
+        first = _trainer(trainer.recipe.start, trainer.data, _before(request), trainer.options.device)
+        _figure(first, _before(request), log)
+        first.run(log)
+        trainer.start_from(first.weights)
+    elif trainer.recipe.objective in ("ordered", "on_policy"):
+        raise BadRun(f"The recipe {trainer.recipe.name} tunes trained weights: name their folder with --resume-from.")
+
+
+def _before(request: Request) -> Request:
+    """The request of the recipe that makes the weights to start from."""
+    return replace(request, folder=request.folder / "start", resume=False, stop_after=None, export=None)

@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,22 +19,15 @@ import torch.distributed as dist
 from torch import nn
 
 from sampler.backbone import Backbone
-from sampler.checkpoint import LoadedModel, loaded
-from sampler.families import seedfill
 from sampler.messages import Policy
 from sampler.tokenizer import Tokenizer
-from seedfill.training import feed, live, objectives, rows, state
+from seedfill.training import feed, objectives, stages, state
 from seedfill.training.corpus import Document
 from seedfill.training.optimiser import make_optimisers
+from seedfill.training.own_model import as_model
 from seedfill.training.probe import probe
 from seedfill.training.recipes import Recipe
 from seedfill.training.samples import SampleSource
-
-MAX_POSITIONS = 1152
-"""What an exported model may read at once: a training row, and the holes that stand behind it."""
-
-FACTS: dict[str, Any] = {"layout_version": seedfill.LAYOUT_VERSION, "languages": ["python"], "block_size": 8}
-"""What config.json says of the models we train, under "seedfill"."""
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -75,8 +67,7 @@ class Trainer:
         self.recipe, self.options = recipe, options
         self.rank, self.world = _join()
         self.tokenizer = data.tokenizer
-        self.source = SampleSource(data.train, data.tokenizer, recipe.mix)
-        self.heldout = SampleSource(data.heldout, data.tokenizer, recipe.mix) if data.heldout else None
+        self.data = data
         self.probed = data.heldout
         torch.manual_seed(recipe.seed)
         self.weights_model = initialised(Backbone(recipe.network)).to(options.device)
@@ -85,6 +76,7 @@ class Trainer:
         self.base_rates = [group["lr"] for optimiser in self.optimisers for group in optimiser.param_groups]
         self.model = self._compute_model()
         self.network = cast(Backbone, torch.compile(self.model)) if options.compile else self.model
+        self.stage = self._stage()
         self.step = 0
         self.tokens_seen = 0
         self.rewarm_from = -(10**9)
@@ -114,7 +106,7 @@ class Trainer:
             last = min(last, self.step + self.options.stop_after_steps)
         saved_at = logged_at = time.monotonic()
         logged_step = self.step
-        for batch in feed.batches(partial(self._draw, self.source), self.step, last, self.options.n_workers):
+        for batch in feed.batches(self._draw, self.step, last, self.options.n_workers):
             figures = self._train_step(batch)
             self.step += 1
             self.tokens_seen += self.recipe.n_rows * self.recipe.length
@@ -132,13 +124,14 @@ class Trainer:
 
     def evaluate(self, n_batches: int = 4) -> dict[str, float]:
         """Mean losses on fixed rows of the held-out packages, in nats a token."""
-        if self.heldout is None:
+        if not self.probed:
             return {}
         sums: dict[str, float] = {}
         counts: dict[str, float] = {}
         with torch.no_grad():
             for i in range(n_batches):
-                parts = self._parts(self._draw(self.heldout, i, seed=10_007))
+                batch = self.stage.draw(seed=10_007, step=i, own=self._own_rows(), held_out=True)
+                parts = self._parts(batch)
                 for key, value in parts.sums.items():
                     sums[key] = sums.get(key, 0.0) + float(value)
                     counts[key] = counts.get(key, 0.0) + parts.counts[key]
@@ -161,23 +154,27 @@ class Trainer:
             model.load_state_dict(self.weights_model.state_dict())
         return model
 
-    def _draw(self, source: SampleSource, step: int, seed: int | None = None) -> Any:
-        recipe = self.recipe
-        share = recipe.n_rows // self.world
-        own = range(self.rank * share, (self.rank + 1) * share)
-        seed = recipe.seed if seed is None else seed
+    def _stage(self) -> stages.Stage:
+        """What the recipe's objective stands for; trajectories, which take time to make, are put in by `runs`."""
+        recipe, data = self.recipe, self.data
+        train = SampleSource(data.train, data.tokenizer, recipe.mix)
+        heldout = SampleSource(data.heldout, data.tokenizer, recipe.mix) if data.heldout else None
         if recipe.objective == "next_token":
-            return rows.causal_rows(source, seed=seed, step=step, rows=own, length=recipe.length)
-        noise = recipe.noise_at(step)
-        return live.two_stream_rows(
-            source, noise, seed=seed, step=step, rows=own, length=recipe.length, n_live=recipe.n_live
-        )
+            return stages.NextToken(recipe, train, heldout)
+        if recipe.objective == "on_policy":
+            return stages.OnPolicy(recipe, as_model(self.model, data.tokenizer), data.train, data.heldout)
+        return stages.Masked(recipe, train, heldout)
+
+    def _draw(self, step: int) -> Any:
+        return self.stage.draw(seed=self.recipe.seed, step=step, own=self._own_rows(), held_out=False)
+
+    def _own_rows(self) -> range:
+        """This process's share of a step's rows."""
+        share = self.recipe.n_rows // self.world
+        return range(self.rank * share, (self.rank + 1) * share)
 
     def _parts(self, batch: Any) -> objectives.LossParts:
-        if self.recipe.objective == "next_token":
-            return objectives.next_token(self.network, batch, self.options.device)
-        clean, noised = batch
-        return objectives.masked(self.network, clean, noised, self.options.device, self.recipe.next_token_factor)
+        return self.stage.parts(self.network, batch, self.options.device, self.step)
 
     def _train_step(self, batch: Any) -> dict[str, float]:
         """One update; returns the step's mean losses over all processes."""
@@ -242,13 +239,6 @@ class Trainer:
                 state.save(self.options.folder, self.step, self.weights, self.optimisers)
             except state.StateError as error:
                 self._log(log, {"warning": str(error)})
-
-
-def as_model(backbone: Backbone, tokenizer: Tokenizer) -> LoadedModel:
-    """Weights in training as a model that the sampler runs."""
-    config = {"architectures": seedfill.ARCHITECTURES, "vocab_size": backbone.config.vocab_size, "seedfill": FACTS}
-    profile = seedfill.profile(config, tokenizer)
-    return loaded("training", backbone, tokenizer, profile, MAX_POSITIONS)
 
 
 def initialised(model: Backbone) -> Backbone:

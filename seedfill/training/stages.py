@@ -1,0 +1,138 @@
+"""The stages of training as the trainer sees them: what a step draws, and what is minimised over it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+
+from sampler.backbone import Backbone
+from sampler.checkpoint import LoadedModel
+from sampler.tokenizer import Tokenizer
+from seedfill.training import live, objectives, on_policy, rows
+from seedfill.training.corpus import Document
+from seedfill.training.objectives import LossParts
+from seedfill.training.prompts import draw_prompt
+from seedfill.training.recipes import Recipe
+from seedfill.training.samples import SampleSource
+from seedfill.training.trajectory import Trajectory, gold_trajectory
+from seedfill.training.trajectory_rows import restoring_rows
+
+
+class Stage(Protocol):
+    """One stage of training."""
+
+    def draw(self, *, seed: int, step: int, own: range, held_out: bool) -> Any:
+        """Rows `own` of step `step`: they depend on these arguments alone, on no device and no weights."""
+        ...
+
+    def parts(self, network: Backbone, batch: Any, device: torch.device, step: int) -> LossParts:
+        """The losses of what was drawn for `step`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NextToken:
+    """The trunk."""
+
+    recipe: Recipe
+    train: SampleSource
+    heldout: SampleSource | None
+
+    def draw(self, *, seed: int, step: int, own: range, held_out: bool) -> rows.Rows:
+        """Causal rows."""
+        source = self.heldout if held_out and self.heldout else self.train
+        return rows.causal_rows(source, seed=seed, step=step, rows=own, length=self.recipe.length)
+
+    def parts(self, network: Backbone, batch: rows.Rows, device: torch.device, step: int) -> LossParts:
+        """Next tokens."""
+        return objectives.next_token(network, batch, device)
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """Masks, and from `edits_from` on edits: the two-stage curriculum (paper section 3.1)."""
+
+    recipe: Recipe
+    train: SampleSource
+    heldout: SampleSource | None
+
+    def draw(self, *, seed: int, step: int, own: range, held_out: bool) -> Any:
+        """Two streams."""
+        source = self.heldout if held_out and self.heldout else self.train
+        noise, length, n_live = self.recipe.noise_at(step), self.recipe.length, self.recipe.n_live
+        return live.two_stream_rows(source, noise, seed=seed, step=step, rows=own, length=length, n_live=n_live)
+
+    def parts(self, network: Backbone, batch: Any, device: torch.device, step: int) -> LossParts:
+        """Masked, edited and next tokens."""
+        clean, noised = batch
+        return objectives.masked(network, clean, noised, device, self.recipe.next_token_factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """Constrained-order training on selected trajectories (paper section 3.2, Eq. 9)."""
+
+    recipe: Recipe
+    tokenizer: Tokenizer
+    selected: Sequence[Trajectory]
+    heldout: Sequence[Trajectory]
+
+    def draw(self, *, seed: int, step: int, own: range, held_out: bool) -> Any:
+        """Random states of random trajectories, τ ~ U(T)."""
+        rngs = [random.Random(f"{seed}/{step}/{row}") for row in own]
+        pool = self.heldout if held_out else self.selected
+        chosen = [rng.choice(pool) for rng in rngs]
+        return restoring_rows(chosen, self.recipe.n_states, self.recipe.restoring, self.tokenizer, rngs)
+
+    def parts(self, network: Backbone, batch: Any, device: torch.device, step: int) -> LossParts:
+        """x_0 from each state, weighed by λ."""
+        clean, noised = batch
+        return objectives.masked(network, clean, noised, device, self.recipe.next_token_factor)
+
+
+@dataclass(frozen=True, slots=True)
+class OnPolicy:
+    """On-policy learning (paper section 3.3) over rollouts of the weights at hand.
+
+    Beside it, as an anchor, the mask-based objective on what people wrote at other prompts of the same kind.
+    """
+
+    recipe: Recipe
+    model: LoadedModel
+    """The network in training, as the sampler runs it."""
+    train: Sequence[Document]
+    heldout: Sequence[Document]
+
+    def draw(self, *, seed: int, step: int, own: range, held_out: bool) -> Any:
+        """Prompts, a seed for each, and rows for the anchor."""
+        tokenizer, how = self.model.tokenizer, self.recipe.on_policy
+        documents = self.heldout if held_out else self.train
+        seeds = [f"policy/{seed}/{step}/{row}" for row in own]
+        rngs = [random.Random(s) for s in seeds]
+        prompts = [draw_prompt(documents, tokenizer, how.shape, rng) for rng in rngs]
+        anchors = [
+            gold_trajectory(draw_prompt(documents, tokenizer, how.shape, rng), how.block_size, rng)
+            for rng in rngs
+            for _ in range(how.n_anchors)
+        ]
+        of_anchor = [rng for rng in rngs for _ in range(how.n_anchors)]
+        how_restored = replace(self.recipe.restoring, augmented_share=0.0)
+        rows = restoring_rows(anchors, self.recipe.n_states, how_restored, tokenizer, of_anchor)
+        return prompts, seeds, rows
+
+    def parts(self, network: Backbone, batch: Any, device: torch.device, step: int) -> LossParts:
+        """Eq. 10 over fresh rollouts, and the anchor."""
+        prompts, seeds, (clean, noised) = batch
+        how = self.recipe.on_policy
+        found = on_policy.experience(self.model, prompts, how, seeds)
+        own = on_policy.losses(self.model, found, how, step / self.recipe.n_steps)
+        held = objectives.masked(network, clean, noised, device, self.recipe.next_token_factor)
+        return LossParts(
+            sums=own.sums | held.sums,
+            counts=own.counts | held.counts,
+            factors=own.factors | {key: how.anchor_factor * value for key, value in held.factors.items()},
+        )
