@@ -88,15 +88,15 @@ async def rewrite(infill: Infill, request: InfillRequest, floor: float = CONFIDE
 def new_faults(request: InfillRequest, text: str) -> set[int]:
     """The lines of `text` at which the grammar finds faults; none where the old code had as many, or without one."""
     assert request.edit is not None
-    old, new = (_fault_lines(request, code) for code in (request.edit.selection, text))
+    old, new = (faults_in(request, code) for code in (request.edit.selection, text))
     if len(new) <= len(old):
         return set()
     last = text.count("\n")
     return {min(max(line, 0), last) for line in new}
 
 
-def _fault_lines(request: InfillRequest, code: str) -> list[int]:
-    """The line, counted from the start of the code, of each fault in the code and what stands around it."""
+def faults_in(request: InfillRequest, code: str) -> list[int]:
+    """The line, counted from the start of `code`, of each fault in it and in what stands around it."""
     before, after = request.pieces
     first = before.count("\n")
     return [line - first for line in fault_lines(before + code + after, request.language)]

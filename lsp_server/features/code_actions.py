@@ -11,6 +11,7 @@ from lsp_server.documents import Position
 from lsp_server.features.edit_commands import PLANNERS, plan
 from lsp_server.features.editing import Offer, Target, target_of, workspace_edit
 from lsp_server.features.fill_holes import hole_offers
+from lsp_server.features.repair import repair_offers
 from lsp_server.features.rewrite import rewrite_offers
 from lsp_server.protocol import Server
 from sampler.rewriting import Refusal
@@ -20,6 +21,7 @@ Offers: TypeAlias = Callable[[Server, Target, lsp.CodeActionContext], Iterable[O
 OFFERS: tuple[Offers, ...] = (
     lambda ls, target, context: rewrite_offers(ls, target),
     lambda ls, target, context: hole_offers(ls, target),
+    lambda ls, target, context: repair_offers(ls, target, context.diagnostics),
 )
 KINDS = (lsp.CodeActionKind.QuickFix, lsp.CodeActionKind.RefactorRewrite)
 

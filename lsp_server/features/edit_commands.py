@@ -10,6 +10,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from lsp_server.features.editing import Plan, Say, apply, with_progress
 from lsp_server.features.fill_holes import FILL_HOLES, plan_holes
+from lsp_server.features.repair import MARK_DOUBTS, REPAIR, REPLACE_DOUBT, mark_doubts, plan_repair, plan_replacement
 from lsp_server.features.rewrite import REWRITE, plan_rewrite
 from lsp_server.protocol import Server
 from sampler.rewriting import Refusal
@@ -19,6 +20,8 @@ Planner: TypeAlias = Callable[Concatenate[Server, Say, ...], Awaitable[Plan]]
 PLANNERS: dict[str, tuple[str, Planner]] = {
     REWRITE: ("Rewriting", plan_rewrite),
     FILL_HOLES: ("Filling holes", plan_holes),
+    REPAIR: ("Repairing", plan_repair),
+    REPLACE_DOUBT: ("Replacing", plan_replacement),
 }
 """By command: what its progress bar says, and what makes the plan of its arguments."""
 
@@ -27,6 +30,7 @@ def register(server: Server) -> None:
     """Advertise the commands and run them."""
     for name in PLANNERS:
         server.command(name)(_command(name))
+    server.command(MARK_DOUBTS)(mark_doubts)
 
 
 async def plan(ls: Server, name: str, arguments: list[Any]) -> Plan:

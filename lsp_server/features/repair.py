@@ -1,0 +1,132 @@
+"""Quick fixes: for what other servers complain of, for what does not parse, and for what the model itself doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcInvalidParams
+
+from lsp_server.documents import Position
+from lsp_server.edits import Replacement, select
+from lsp_server.features.editing import (
+    MOVED_ON,
+    Offer,
+    Plan,
+    Say,
+    Target,
+    asker,
+    plain_range,
+    range_of,
+    request_options,
+    target_of,
+    with_progress,
+)
+from lsp_server.protocol import Server
+from lsp_server.repairs import doubts, faulty_lines, repair
+from sampler.rewriting import Refusal
+
+REPAIR = "seedfill.repair"
+"""Arguments: the document's URI, a range (else the first lines that do not parse), what is wrong in words."""
+MARK_DOUBTS = "seedfill.markDoubts"
+"""Arguments: the document's URI and, unless all of it is meant, a range. Answers how many were marked."""
+REPLACE_DOUBT = "seedfill.replaceDoubt"
+"""Arguments: the document's URI, the range of a doubt, what stands there, what the model would write."""
+SOURCE = "seedfill"
+MAX_FIXES = 3
+"""Quick fixes offered at once."""
+SHOWN_CHARACTERS = 60
+
+KIND = lsp.CodeActionKind.QuickFix
+
+
+async def plan_repair(ls: Server, say: Say, uri: Any = None, span: Any = None, message: Any = "") -> Plan:
+    """The lines written anew; raises Refusal."""
+    if not isinstance(message, str):
+        raise JsonRpcInvalidParams(f"The third argument must say what is wrong, not {message!r}.")
+    target = target_of(ls, uri, span)
+    lines = (target.start, target.end) if span is not None else faulty_lines(target.text, target.snapshot.language)
+    if lines is None:
+        raise Refusal("Everything here parses: select what is to be repaired.")
+    selection = select(target.text, *lines)
+    ask = asker(ls, target, say, (selection.start, selection.end))
+    return Plan(target, "Repair", await repair(ask, selection, message, **request_options(ls, target)))
+
+
+async def plan_replacement(
+    ls: Server, say: Say, uri: Any = None, span: Any = None, old: Any = None, new: Any = None
+) -> Plan:
+    """What the model would write in the place of what it doubts; raises Refusal where something else stands there."""
+    target = target_of(ls, uri, span)
+    if target.text[target.start : target.end] != old or not isinstance(new, str):
+        raise Refusal(MOVED_ON)
+    return Plan(target, "Replace", [Replacement(target.start, target.end, new)])
+
+
+async def mark_doubts(ls: Server, *arguments: Any) -> int:
+    """Show as hints what the model would write otherwise; earlier hints of the document go."""
+    if len(arguments) not in (1, 2):
+        raise JsonRpcInvalidParams(f"{MARK_DOUBTS} takes a URI and perhaps a range.")
+    try:
+        target = target_of(ls, *arguments)
+
+        async def work(say: Say) -> list[lsp.Diagnostic]:
+            ask = asker(ls, target, say, (target.start, target.end))
+            options = {**request_options(ls, target), "stream": False}
+            found = await doubts(ask, target.text, target.start, target.end, **options)
+            return [_hint(target, *doubt) for doubt in found]
+
+        hints = await with_progress(ls, "Reading", work)
+        if not target.document.is_still(target.snapshot):
+            raise Refusal(MOVED_ON)
+    except Refusal as refusal:
+        ls.tell(str(refusal))
+        return 0
+    params = lsp.PublishDiagnosticsParams(target.snapshot.uri, hints, target.snapshot.version)
+    ls.text_document_publish_diagnostics(params)
+    return len(hints)
+
+
+def repair_offers(ls: Server, target: Target, diagnostics: Iterable[lsp.Diagnostic]) -> Iterator[Offer]:
+    """For each complaint, the lines it is about; without any, the lines at the cursor that do not parse."""
+    uri, document = target.snapshot.uri, target.document
+    complaints = list(diagnostics)[:MAX_FIXES]
+    for complaint in complaints:
+        start, end = (
+            document.offset(Position(p.line, p.character)) for p in (complaint.range.start, complaint.range.end)
+        )
+        span = plain_range(document, *sorted((start, end)))
+        if complaint.source == SOURCE:
+            yield from _doubt_offer(uri, span, complaint)
+        else:
+            yield Offer(
+                f"Repair: {_short(complaint.message)}", KIND, REPAIR, [uri, span, complaint.message], [complaint]
+            )
+    if not complaints:
+        lines = faulty_lines(target.text, target.snapshot.language, target.start, target.end)
+        if lines is not None:
+            yield Offer("Repair what does not parse", KIND, REPAIR, [uri, plain_range(document, *lines), ""])
+
+
+def _doubt_offer(uri: str, span: dict[str, Any], hint: lsp.Diagnostic) -> Iterator[Offer]:
+    data = hint.data
+    if isinstance(data, dict) and isinstance(data.get("new"), str):
+        title = f"Write {_short(data['new'])}" if data["new"].strip() else "Leave it out"
+        yield Offer(title, KIND, REPLACE_DOUBT, [uri, span, data.get("old"), data["new"]], [hint])
+
+
+def _hint(target: Target, start: int, end: int, text: str) -> lsp.Diagnostic:
+    says = f"The model would write {_short(text)} here." if text.strip() else "The model would leave this out."
+    return lsp.Diagnostic(
+        range=range_of(target.document, start, end),
+        message=says,
+        severity=lsp.DiagnosticSeverity.Hint,
+        source=SOURCE,
+        data={"old": target.text[start:end], "new": text},
+    )
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= SHOWN_CHARACTERS else f"{words[:SHOWN_CHARACTERS]}…"
