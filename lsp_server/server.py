@@ -20,7 +20,6 @@ from lsp_server.features import (
     edit_commands,
     inline_completion,
     lifecycle,
-    repair,
     notebook_sync,
 )
 from lsp_server.log import start_logging
@@ -83,7 +82,6 @@ def create_server(
         inline_completion,
         commands,
         edit_commands,
-        repair,
         code_actions,
     ):
         feature.register(server)
