@@ -4,7 +4,7 @@ from __future__ import annotations
 
 USUAL_GAP_S = 0.2
 """Between two keys, until the person's own is known."""
-LONGEST_GAP_S = 1.0
+LONGEST_GAP_S = 0.6
 """A longer one is thought, not typing."""
 LEAST_S, MOST_S = 0.02, 0.5
 WEIGHT = 0.2
@@ -12,7 +12,7 @@ WEIGHT = 0.2
 
 TRIGGERS = ("(", "[", "{", ".", ",", "=", ":", "+", "-", "*", "/", "<", ">", "@", " ")
 """What stands before a place where a person often pauses, and a suggestion is most wanted."""
-EAGER, EVEN, PATIENT = 0.5, 1.0, 1.5
+EAGER, EVEN, PATIENT = 0.25, 0.5, 0.75
 """Gaps between keys after which a suggestion should appear: after a trigger or at a line's start; at a line's end;
 inside of a word or of a line."""
 

@@ -83,6 +83,8 @@ class Suggestions:
         self._memory = Memory()
         self._running: dict[str, Run] = {}
         self._preparing: dict[str, Run] = {}
+        self._looked_ahead: dict[str, tuple[str, str]] = {}
+        """For each document what was before and after the cursor where it was prepared for last."""
 
     async def suggest(self, query: Query) -> Record:
         """What is suggested, and how that came about; raises sampler.client.SamplerError."""
@@ -103,6 +105,7 @@ class Suggestions:
     def forget_answers(self) -> None:
         """Drop what was answered so far: under other settings it might be answered otherwise."""
         self._memory.clear()
+        self._looked_ahead.clear()
 
     async def cancel_all(self) -> None:
         """Cancel what runs for any document, and wait until the sampler has been told."""
@@ -211,10 +214,12 @@ class Suggestions:
 
     def _prepare(self, query: Query, text: str) -> None:
         """Ask for what follows `text`, as if it were accepted."""
-        uri, following = query.snapshot.uri, _following(query, text)
-        if (run := self._preparing.get(uri)) and run.is_for(following):
+        uri, accepted = query.snapshot.uri, _accepted(query, text)
+        if self._looked_ahead.get(uri) == accepted:  # the same suggestion, with less of it left to type
             return
         self._drop_prepared(uri)
+        self._looked_ahead[uri] = accepted
+        following = _following(query, *accepted)
         if self._memory.find(following) is None and not self._why_spare():
             run = Run(following, asyncio.create_task(self._follow(following)))
             run.task.add_done_callback(lambda task: self._end_preparing(uri, run))
@@ -236,6 +241,7 @@ class Suggestions:
             run.task.cancel()
 
     def _drop_prepared(self, uri: str) -> None:
+        self._looked_ahead.pop(uri, None)
         if run := self._preparing.pop(uri, None):
             run.task.cancel()
 
@@ -252,17 +258,21 @@ def _fills(result: InfillResult, verdicts: tuple[Verdict, ...]) -> tuple[Fill, .
     return tuple(itertools.starmap(Fill, confidences.items()))
 
 
-def _following(query: Query, text: str) -> Query:
-    """The query of somebody who has accepted `text`, and has begun a new line where it completes one."""
-    snapshot = query.snapshot
-    newline = "\r\n" if "\r\n" in snapshot.text else "\n"
-    before = snapshot.text[: query.offset] + text.replace("\n", newline)
-    after = snapshot.text[query.offset :]
-    place = place_at(before + after, len(before), snapshot.language)
+def _accepted(query: Query, text: str) -> tuple[str, str]:
+    """What stands before and after the cursor of somebody who has accepted `text`."""
+    whole = query.snapshot.text
+    own = text.replace("\n", "\r\n") if "\r\n" in whole else text
+    return whole[: query.offset] + own, whole[query.offset :]
+
+
+def _following(query: Query, before: str, after: str) -> Query:
+    """The query of somebody between `before` and `after`, who has begun a new line where `before` completes one."""
+    place = place_at(before + after, len(before), query.snapshot.language)
     if place.one_line and not place.inside_line:
-        before += newline + place.line_before[: -len(place.line_before.lstrip()) or None]
-    accepted = dataclasses.replace(snapshot, text=before + after)
-    return dataclasses.replace(query, snapshot=accepted, offset=len(before), invoked=False, n_candidates=1)
+        newline = "\r\n" if "\r\n" in query.snapshot.text else "\n"
+        before += newline + place.line_before[: -len(place.line_before.lstrip())]
+    snapshot = dataclasses.replace(query.snapshot, text=before + after)
+    return dataclasses.replace(query, snapshot=snapshot, offset=len(before), invoked=False, n_candidates=1)
 
 
 def _why_nothing(answer: Remembered, fills: tuple[Fill, ...], floor: float) -> str:
