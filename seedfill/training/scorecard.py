@@ -1,0 +1,117 @@
+"""A checkpoint's row of figures on held-out text: what each stage of training is compared by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sampler import checkpoint, devices
+from sampler.engine import Engine
+from seedfill.evaluation.infill import InfillOptions, Verdict, answer_tasks, figures
+from seedfill.evaluation.metrics import rate
+from seedfill.evaluation.tasks import InfillTask
+from seedfill.training.bits import bits_per_byte
+from seedfill.training.corpus import Document
+from seedfill.training.correction import self_correction
+from seedfill.training.spans import block_spans, line_spans, repeats
+from seedfill.training.tradeoff import best_at_equal_quality, settings
+
+UNTOLD = Verdict(passed=None, floor_passed=None)
+
+
+class BadPlan(Exception):
+    """What cannot be measured; the text says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """How much is measured."""
+
+    n_tasks: int = 60
+    """Spans of each kind, and texts to correct."""
+    n_rows: int = 16
+    """Stretches of text whose bits are counted."""
+    block_sizes: tuple[int, ...] = (1, 4, 8, 16, 32)
+    with_sweep: bool = False
+    seed: int = 0
+    device: str = "auto"
+
+
+def scorecard(
+    folder: Path, documents: Sequence[Document], plan: Plan, log: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """All figures of the checkpoint in `folder`; raises BadPlan with one sentence."""
+    model = _load(folder, plan.device)
+    log("bits a byte")
+    found: dict[str, Any] = {"model": model.id}
+    found["bits_per_byte"] = bits_per_byte(model, documents, plan.block_sizes, n_rows=plan.n_rows, seed=plan.seed)
+    log("self-correction")
+    found["self_correction"] = self_correction(model, documents, n_texts=plan.n_tasks, seed=plan.seed)
+    lines = line_spans(documents, plan.n_tasks, plan.seed)
+    with closing(Engine(device=plan.device, default_model=folder)) as engine:
+        for name, tasks in (("line", lines), ("lines", block_spans(documents, plan.n_tasks, plan.seed))):
+            log(f"spans: {name}")
+            found[name] = fill_figures(engine, tasks, InfillOptions(seed=plan.seed, n_parallel=8))
+        if plan.with_sweep:
+            found["sweep"] = _sweep(engine, lines, plan, log)
+            found["equal_quality"] = best_at_equal_quality(found["sweep"])
+    return found
+
+
+def _load(folder: Path, device: str) -> checkpoint.LoadedModel:
+    try:
+        model = checkpoint.load(folder, devices.pick_device(device), torch.float32)
+    except (checkpoint.ModelError, devices.NoDevice) as error:
+        raise BadPlan(str(error)) from None
+    if model.profile.name != "seedfill":
+        raise BadPlan(f"{model.id} is of the family {model.profile.name}: only our own are read in two streams.")
+    return model
+
+
+def read_sizes(text: str) -> tuple[int, ...]:
+    """Block sizes from "1,8,32"; raises BadPlan for anything else."""
+    try:
+        sizes = tuple(sorted({int(size) for size in text.split(",")}))
+    except ValueError:
+        sizes = (0,)
+    if not all(1 <= size <= 128 for size in sizes):
+        raise BadPlan(f"Block sizes are numbers from 1 to 128 with commas between them, not {text!r}.")
+    return sizes
+
+
+def flat(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The figures as lines for a person: (name, value)."""
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name} ")
+        elif isinstance(value, list):
+            for i, point in enumerate(value):
+                yield f"{prefix}{name} {i:2}", ", ".join(f"{key} {one}" for key, one in flat(point))
+        else:
+            yield f"{prefix}{name}", f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def fill_figures(engine: Engine, tasks: Sequence[InfillTask], options: InfillOptions) -> dict[str, float | None]:
+    """Exact match, tokens per forward, parse rate and repetition rate over the tasks' fills."""
+    answers = answer_tasks(engine, tasks, options)
+    body = figures(tasks, answers, [UNTOLD] * len(tasks))
+    names = ("exact_match", "edit_similarity", "tokens_per_forward", "parse_rate")
+    circles = (
+        repeats(answer.completion) and not repeats(task.gold) for task, answer in zip(tasks, answers, strict=True)
+    )
+    return {**{name: body[name] for name in names}, "repetition_rate": rate(circles)}
+
+
+def _sweep(engine: Engine, tasks: Sequence[InfillTask], plan: Plan, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """A point for each setting: how it samples, and what came out."""
+    points = []
+    for setting in settings(plan.block_sizes):
+        log(f"sweep: {setting}")
+        options = InfillOptions(seed=plan.seed, n_parallel=8, **setting)
+        points.append({**setting, **fill_figures(engine, tasks, options)})
+    return points
