@@ -11,6 +11,7 @@ from lsp_server.documents import Position
 from lsp_server.features.edit_commands import PLANNERS, plan
 from lsp_server.features.editing import Offer, Target, target_of, workspace_edit
 from lsp_server.features.fill_holes import hole_offers
+from lsp_server.features.next_edit import next_offers
 from lsp_server.features.repair import repair_offers
 from lsp_server.features.rewrite import rewrite_offers
 from lsp_server.protocol import Server
@@ -19,6 +20,7 @@ from sampler.rewriting import Refusal
 Offers: TypeAlias = Callable[[Server, Target, lsp.CodeActionContext], Iterable[Offer]]
 
 OFFERS: tuple[Offers, ...] = (
+    lambda ls, target, context: next_offers(target),
     lambda ls, target, context: rewrite_offers(ls, target),
     lambda ls, target, context: hole_offers(ls, target),
     lambda ls, target, context: repair_offers(ls, target, context.diagnostics),
@@ -68,7 +70,7 @@ def _action(ls: Server, target: Target, offer: Offer) -> lsp.CodeAction:
         title=offer.title,
         kind=offer.kind,
         diagnostics=list(offer.diagnostics) or None,
-        tags=[lsp.CodeActionTag.LlmGenerated] if _takes_tags(ls) else None,
+        tags=[lsp.CodeActionTag.LlmGenerated] if offer.by_model and _takes_tags(ls) else None,
     )
     if _resolves_edits(ls):
         version = target.snapshot.version

@@ -8,6 +8,7 @@ from functools import partial
 from lsprotocol import types as lsp
 
 from lsp_server.documents import Change, Document, Position
+from lsp_server.features.next_edit import note_change
 from lsp_server.features.query import query_at
 from lsp_server.protocol import Server
 from lsp_server.silence import silence
@@ -42,9 +43,11 @@ def did_change(server: Server, params: lsp.DidChangeTextDocumentParams) -> None:
     identifier = params.text_document
     server.suggestions.pace.key(server.clock.now())
     if document := server.documents.get(identifier.uri):
+        before = document.text
         for change in map(_change, params.content_changes):
             server.feedback.follow(document, change)
             document.apply([change], identifier.version)
+        note_change(document, before)
     else:
         logger.warning("A change of %s, which is not open, was ignored.", identifier.uri)
 

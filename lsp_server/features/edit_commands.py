@@ -10,6 +10,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from lsp_server.features.editing import Plan, Say, apply, with_progress
 from lsp_server.features.fill_holes import FILL_HOLES, plan_holes
+from lsp_server.features.next_edit import NEXT_EDIT, plan_next
 from lsp_server.features.repair import MARK_DOUBTS, REPAIR, REPLACE_DOUBT, mark_doubts, plan_repair, plan_replacement
 from lsp_server.features.rewrite import REWRITE, plan_rewrite
 from lsp_server.protocol import Server
@@ -20,6 +21,7 @@ Planner: TypeAlias = Callable[Concatenate[Server, Say, ...], Awaitable[Plan]]
 PLANNERS: dict[str, tuple[str, Planner]] = {
     REWRITE: ("Rewriting", plan_rewrite),
     FILL_HOLES: ("Filling holes", plan_holes),
+    NEXT_EDIT: ("Repeating", plan_next),
     REPAIR: ("Repairing", plan_repair),
     REPLACE_DOUBT: ("Replacing", plan_replacement),
 }

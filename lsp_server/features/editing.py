@@ -72,6 +72,7 @@ class Offer:
     arguments: list[Any]
     diagnostics: Sequence[lsp.Diagnostic] = ()
     """Which it answers to."""
+    by_model: bool = True
 
 
 def target_of(ls: Server, uri: Any, span: Any = None) -> Target:
