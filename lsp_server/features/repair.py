@@ -23,6 +23,7 @@ from lsp_server.features.editing import (
     target_of,
     with_progress,
 )
+from lsp_server.holes import MARKER
 from lsp_server.protocol import Server
 from lsp_server.repairs import doubts, faulty_lines, repair
 from sampler.rewriting import Refusal
@@ -105,7 +106,7 @@ def repair_offers(ls: Server, target: Target, diagnostics: Iterable[lsp.Diagnost
             )
     if not complaints:
         lines = faulty_lines(target.text, target.snapshot.language, target.start, target.end)
-        if lines is not None:
+        if lines is not None and MARKER not in target.text[slice(*lines)]:
             yield Offer("Repair what does not parse", KIND, REPAIR, [uri, plain_range(document, *lines), ""])
 
 
