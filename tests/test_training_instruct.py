@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from lsp_server.presets import PRESETS
 from seedfill.evaluation.edit_checks import accepts
 from seedfill.evaluation.edit_tasks import read_edit_tasks
 from seedfill.training import corpus
@@ -126,6 +127,15 @@ def test_tasks_are_written_as_the_evaluation_reads_them(tmp_path: Path) -> None:
     assert not any(accepts(task.kind, task.source, task.source, task.gold) for task in tasks)
     plain = {kind: {text for text in wordings()[kind].train if "{" not in text} for kind in kinds}
     assert not any(task.instruction.casefold().rstrip(".") in plain[task.kind] for task in tasks)
+
+
+def test_editors_offer_the_plainest_wording_of_a_kind() -> None:
+    assert {preset.kind: preset.instruction for preset in PRESETS} == {
+        preset.kind: wordings()[preset.kind].train[0] for preset in PRESETS
+    }
+    asked = {task["kind"]: task["instruction"] for task in make_tasks(STDLIB[:10], 1, choice="first")}
+    offered = {preset.kind: preset.instruction for preset in PRESETS}
+    assert {kind: asked[kind] for kind in asked.keys() & offered.keys()}.items() <= offered.items()
 
 
 def test_a_source_finds_what_stands_where() -> None:

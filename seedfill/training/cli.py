@@ -188,6 +188,7 @@ def instruct_set(
     out: Annotated[Path, typer.Option(help="The task file to write.")],
     corpus: CorpusFolder = None,
     per_kind: Annotated[int, typer.Option(min=1, help="Tasks of each kind of edit, where there are so many.")] = 10,
+    plain: Annotated[bool, typer.Option("--plain", help="Ask in the words of an editor's menu instead.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same tasks.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -199,7 +200,7 @@ def instruct_set(
         documents = reading.read(corpus or default_corpus(), "heldout")
     except reading.CorpusError as error:
         _fail(str(error), 2)
-    tasks = list(make_tasks(documents, per_kind, seed))
+    tasks = list(make_tasks(documents, per_kind, seed, "first" if plain else "heldout"))
     try:
         out.write_text("".join(json.dumps(task) + "\n" for task in tasks), encoding="utf-8")
     except OSError as error:

@@ -9,7 +9,7 @@ from random import Random
 
 from seedfill.training.instruct import additions, cleanups, rewrites
 from seedfill.training.instruct.source import FUNCTIONS, TRANSFORMATIONS, Change, Source, apply
-from seedfill.training.instruct.wordings import instruct
+from seedfill.training.instruct.wordings import Choice, instruct
 
 MAX_SELECTION = 800
 """Characters of a selection, before and after: what a small model rewrites at once."""
@@ -68,9 +68,9 @@ def draw_pair(text: str, rng: Random, kinds: tuple[str, ...] = ()) -> Pair | Non
     return None
 
 
-def instruction(pair: Pair, rng: Random, *, heldout: bool = False) -> str | None:
+def instruction(pair: Pair, rng: Random, choice: Choice = "train") -> str | None:
     """How somebody might ask for the edit; None where there is no wording for it."""
-    return instruct(pair.kind, pair.facts, rng, heldout=heldout)
+    return instruct(pair.kind, pair.facts, rng, choice)
 
 
 def excerpt(text: str, rng: Random) -> tuple[int, int]:

@@ -1,4 +1,7 @@
-"""Editing tasks of our own: edits of files that nobody trains on, asked for in words that nobody trains on."""
+"""Editing tasks of our own, from files that nobody trains on, asked for in words that nobody trains on.
+
+Or in each kind's plainest words, which are those of an editor's menu: what a menu may offer is measured so.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,29 @@ from typing import Any
 from seedfill.training.corpus import Document
 from seedfill.training.instruct.pairs import draw_pair, excerpt, instruction
 from seedfill.training.instruct.source import TRANSFORMATIONS
+from seedfill.training.instruct.wordings import Choice
 
 
-def make_tasks(documents: Sequence[Document], n_per_kind: int, seed: int = 0) -> Iterator[dict[str, Any]]:
+def make_tasks(
+    documents: Sequence[Document], n_per_kind: int, seed: int = 0, choice: Choice = "heldout"
+) -> Iterator[dict[str, Any]]:
     """Up to `n_per_kind` tasks of every kind, each from another file, as `seedfill eval edit` reads them."""
     for kind in TRANSFORMATIONS:
         rng = Random(f"{seed}/{kind}")
         found = 0
         for document in rng.sample(documents, len(documents)):
-            task = _task(document, kind, rng) if found < n_per_kind else None
+            task = _task(document, kind, rng, choice) if found < n_per_kind else None
             if task is not None:
                 yield {"task_id": f"{kind}/{found}", **task}
                 found += 1
 
 
-def _task(document: Document, kind: str, rng: Random) -> dict[str, Any] | None:
+def _task(document: Document, kind: str, rng: Random, choice: Choice) -> dict[str, Any] | None:
     """A task from a stretch of the file, which stands for a file of its own."""
     start, end = excerpt(document.text, rng)
     after = document.text[start:end]
     pair = draw_pair(after, rng, (kind,))
-    asked = pair and instruction(pair, rng, heldout=True)
+    asked = pair and instruction(pair, rng, choice)
     if pair is None or not asked:
         return None
     return {

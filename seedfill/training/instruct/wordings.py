@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 WORDINGS = Path(__file__).with_name("wordings.toml")
+Choice: TypeAlias = Literal["train", "heldout", "first"]
+"""Which wordings: those that are trained on, those that are not, or the plainest one, which editors offer by name."""
 KEPT_FACT = 80
 """Characters of the longest fact that a person would type."""
 
@@ -34,14 +36,17 @@ def wordings() -> dict[str, Wordings]:
     return found
 
 
-def instruct(kind: str, facts: dict[str, str], rng: Random, *, heldout: bool = False) -> str | None:
+def instruct(kind: str, facts: dict[str, str], rng: Random, choice: Choice = "train") -> str | None:
     """An instruction for the edit, as somebody might type it; None where it would have to say too much."""
-    texts = wordings()[kind].heldout if heldout else wordings()[kind].train
+    own = wordings()[kind]
+    texts = {"train": own.train, "heldout": own.heldout, "first": own.train[:1]}[choice]
     if any(len(fact) > KEPT_FACT or "\n" in fact for fact in facts.values()):
         texts = tuple(text for text in texts if "{" not in text)
     if not texts:
         return None
     text = rng.choice(texts).format_map(facts)
+    if choice == "first":
+        return text
     starts_with_word = text[0].islower() and text.split(" ", 1)[0].isalpha()
     if starts_with_word and rng.random() < 0.4:
         text = text[0].upper() + text[1:]
