@@ -5,9 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PYTHON=${PYTHON:-python3}
 VSCODE=$(tests/e2e/setup-vscode.sh)
+NVIM=$(tests/e2e/setup-neovim.sh)
 if [[ -z ${PACKAGED:-} ]]; then
   (cd vscode-client && npm ci --no-audit --no-fund && npm run package)
 fi
-export VSCODE
+export VSCODE NVIM
 export PYTHONPATH=$VSCODE/python${PYTHONPATH:+:$PYTHONPATH}
 exec "$PYTHON" -m pytest tests/e2e/vscode -o addopts= --junit-prefix=vscode --junitxml=reports/e2e-vscode.xml "$@"

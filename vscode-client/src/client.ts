@@ -1,15 +1,20 @@
 // The language client: which documents the server sees, which settings it gets, and what becomes of its news.
 
-import type { LogOutputChannel } from "vscode";
+import { CancellationTokenSource, type LogOutputChannel } from "vscode";
 import {
+  type ClientCapabilities,
   CloseAction,
   DidChangeConfigurationNotification,
   type ErrorHandler,
   LanguageClient,
   RevealOutputChannelOn,
   State,
+  type StaticFeature,
   TransportKind,
 } from "vscode-languageclient/node";
+import { applyInParts } from "./edits";
+import type { Hunks } from "./hunks";
+import { showPreviews } from "./preview";
 import { serverSettings } from "./settings";
 import type { Phase, Status } from "./status";
 
@@ -28,8 +33,27 @@ interface ServerNews {
   message: string;
 }
 
+const NOT_CANCELLED = new CancellationTokenSource().token;
+
+/** Where a client shows what it hears. */
+export interface Surroundings {
+  readonly log: LogOutputChannel;
+  readonly status: Status;
+  readonly hunks: Hunks;
+}
+
+/** Tells the server that edits can be drawn while they are written. */
+const TAKES_PREVIEWS: StaticFeature = {
+  fillClientCapabilities(capabilities: ClientCapabilities): void {
+    capabilities.experimental = { ...capabilities.experimental, seedfillPreview: true };
+  },
+  initialize: () => undefined,
+  getState: () => ({ kind: "static" }),
+  clear: () => undefined,
+};
+
 /** A client, not started yet, of the server that `program` is. */
-export function createClient(program: string, log: LogOutputChannel, status: Status): LanguageClient {
+export function createClient(program: string, { log, status, hunks }: Surroundings): LanguageClient {
   const server = { command: program, args: ["lsp"], transport: TransportKind.stdio };
   const client: LanguageClient = new LanguageClient("seedfill", "Seedfill", server, {
     documentSelector: DOCUMENTS,
@@ -43,11 +67,16 @@ export function createClient(program: string, log: LogOutputChannel, status: Sta
       stderr: (stream) => stream.on("data", (data) => log.append(String(data))),
     },
     middleware: {
-      workspace: { configuration: ({ items }) => items.map(serverSettings) },
+      workspace: {
+        configuration: ({ items }) => items.map(serverSettings),
+        handleApplyEdit: (params, next) => applyInParts(params, async () => next(params, NOT_CANCELLED), hunks),
+      },
       provideInlineCompletionItems: (document, position, context, token, next) =>
         status.during(Promise.resolve(next(document, position, context, token))),
     },
   });
+  client.registerFeature(TAKES_PREVIEWS);
+  showPreviews(client);
   client.onNotification("seedfill/status", ({ state, message }: ServerNews) => status.report(state, message));
   client.onDidChangeState(({ newState }) => status.report(...NEWS[newState]));
   return client;

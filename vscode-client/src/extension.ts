@@ -1,10 +1,12 @@
 // The extension: commands, settings and a status item around one session with the language server.
 
-import { commands, type ExtensionContext, type TextDocument, window, workspace } from "vscode";
+import { type ExtensionContext, type TextDocument, window, workspace } from "vscode";
+import { registerCommands } from "./commands";
 import { Environment } from "./environment";
+import { Hunks } from "./hunks";
 import { programFromSettings } from "./program";
 import { Session } from "./session";
-import { isEnabled, isWantedIn, SECTION, toggle } from "./settings";
+import { isEnabled, isWantedIn, SECTION } from "./settings";
 import { Status } from "./status";
 
 /** A change of any of these needs another server process. */
@@ -15,24 +17,23 @@ let session: Session | undefined;
 export function activate(context: ExtensionContext): void {
   const log = window.createOutputChannel("Seedfill", { log: true });
   const status = new Status();
+  const hunks = new Hunks();
   const environment = new Environment(context, log);
-  const ours = new Session(async () => (await programFromSettings()) ?? (await environment.program()), log, status);
+  const ours = new Session(async () => (await programFromSettings()) ?? (await environment.program()), {
+    log,
+    status,
+    hunks,
+  });
   session = ours;
 
   const startIfWanted = (document: TextDocument): void => {
     if (!ours.hasStarted && isWantedIn(document)) void ours.start();
   };
-  const suggest = async (): Promise<void> => {
-    await ours.start();
-    await commands.executeCommand("editor.action.inlineSuggest.trigger");
-  };
   context.subscriptions.push(
     log,
     status,
-    commands.registerCommand("seedfill.suggest", suggest),
-    commands.registerCommand("seedfill.toggle", toggle),
-    commands.registerCommand("seedfill.restart", () => ours.restart()),
-    commands.registerCommand("seedfill.showLog", () => log.show()),
+    hunks,
+    ...registerCommands(ours, { log, memory: context.globalState }),
     workspace.onDidOpenTextDocument(startIfWanted),
     workspace.onDidChangeConfiguration(async (change) => {
       if (!change.affectsConfiguration(SECTION)) return;

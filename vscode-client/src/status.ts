@@ -2,8 +2,8 @@
 
 import { type Disposable, StatusBarAlignment, type StatusBarItem, ThemeColor, window } from "vscode";
 
-export type Phase = "loading" | "ready" | "error";
-type Shown = Phase | "thinking" | "off";
+export type Phase = "loading" | "ready" | "off" | "error";
+type Shown = Phase | "thinking";
 
 const ICONS: Record<Shown, string> = {
   loading: "$(loading~spin)",
@@ -48,6 +48,7 @@ export class Status implements Disposable {
     this.#item.show();
   }
 
+  /** Whether the settings want suggestions unasked; the server may have further reasons to be off. */
   set isEnabled(value: boolean) {
     this.#isEnabled = value;
     this.#render();

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -19,7 +22,7 @@ import psutil
 from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[3]
-PATIENCE_S = 60.0
+PATIENCE_S = float(os.environ.get("SEEDFILL_TEST_PATIENCE_S", "60"))
 CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 QUIET = {
     "security.workspace.trust.enabled": False,
@@ -27,6 +30,9 @@ QUIET = {
     "workbench.tips.enabled": False,
     "workbench.welcomePage.walkthroughs.openOnInstall": False,
     "workbench.layoutControl.enabled": False,
+    "workbench.editor.limit.enabled": True,
+    "workbench.editor.limit.value": 1,
+    "workbench.editor.empty.hint": "hidden",
     "chat.commandCenter.enabled": False,
     "window.commandCenter": False,
     "telemetry.telemetryLevel": "off",
@@ -39,19 +45,21 @@ QUIET = {
     "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
     "editor.suggestOnTriggerCharacters": False,
     "editor.autoClosingBrackets": "never",
-    "files.autoSave": "afterDelay",
-    "files.autoSaveDelay": 50,
+    "files.autoSave": "off",
 }
+"""The editor's own noise is off."""
 T = TypeVar("T")
 
 _tick = threading.Event()
 
 
-def eventually(find: Callable[[], T], what: str, within_s: float = PATIENCE_S) -> T:
-    """The first truthy value of `find`."""
-    deadline = time.monotonic() + within_s
+def eventually(find: Callable[[], T], what: str, instead: Callable[[], object] | None = None) -> T:
+    """The first truthy value of `find`; `instead` says what there is in its place."""
+    deadline = time.monotonic() + PATIENCE_S
     while not (found := find()):
-        assert time.monotonic() < deadline, f"{what} did not happen in {within_s:.0f} s"
+        if time.monotonic() > deadline:
+            seen = f"; there is {instead()!r}" if instead else ""
+            raise AssertionError(f"{what} did not come in {PATIENCE_S:.0f} s{seen}")
         _tick.wait(0.02)
     return found
 
@@ -63,42 +71,33 @@ class VSCode:
         self.folder = folder
         self.port = _free_port()
         folders = {"server-data-dir": "server", "user-data-dir": "user", "extensions-dir": "extensions"}
-        self._command = [
-            "node",
-            str(program),
-            "--accept-server-license-terms",
-            *(f"--{option}={folder / name}" for option, name in folders.items()),
-            "--telemetry-level=off",
-        ]
-        subprocess.run([*self._command, "--install-extension", str(extension)], check=True, timeout=PATIENCE_S)
+        options = [f"--{option}={folder / name}" for option, name in folders.items()]
+        self._command = ["node", str(program), "--accept-server-license-terms", "--telemetry-level=off", *options]
         self.log = (folder / "server.log").open("wb")
+        self._run("--install-extension", str(extension))
         serve = ["--host=127.0.0.1", f"--port={self.port}", "--without-connection-token"]
         self.process = subprocess.Popen(
-            [*self._command, *serve], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
+            [*self._command, *serve],
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
         )
         eventually(self._answers, "the start of VS Code's server")
 
     def open(self, browser: Browser, file: Path, settings: Mapping[str, Any]) -> Window:
         """A fresh window of a fresh profile on the file's folder, with the file open."""
         for scope in ("User", "Machine"):
-            path = self.folder / "user" / scope / "settings.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({**QUIET, **settings}))
+            write_settings(self.folder / "user" / scope / "settings.json", {**QUIET, **settings})
         page = browser.new_context(viewport={"width": 1000, "height": 640}).new_page()
         payload = json.dumps([["openFile", f"vscode-remote://127.0.0.1:{self.port}{file}"]])
         query = urlencode({"folder": str(file.parent), "payload": payload}, quote_via=quote)
         page.goto(f"http://127.0.0.1:{self.port}/?{query}", wait_until="domcontentloaded")
-        return Window(page, file, self)
+        return Window(page, file)
 
-    def write_setting(self, name: str, value: object) -> None:
-        """Change a setting of this machine while windows are open."""
-        path = self.folder / "user" / "Machine" / "settings.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
-
-    def descendants(self, *words: str) -> list[psutil.Process]:
+    def processes(self, *words: str) -> list[psutil.Process]:
         """The processes below the server whose command line holds all `words`."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if all(word in command_line(child) for word in words)]
+        below = {child.pid for child in psutil.Process(self.process.pid).children(recursive=True)}
+        return [process for process in processes(*words) if process.pid in below]
 
     def close(self) -> None:
         children = psutil.Process(self.process.pid).children(recursive=True)
@@ -107,6 +106,16 @@ class VSCode:
         for child in psutil.wait_procs(children, timeout=5)[1]:
             child.kill()
         self.log.close()
+
+    def _run(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [*self._command, *arguments],
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode == 0, (self.folder / "server.log").read_text()
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, "VS Code's server ended"
@@ -118,13 +127,13 @@ class VSCode:
 
 
 class Window:
-    """One browser page with a workbench in it."""
+    """One browser page with a workbench in it, and the file that is open there."""
 
-    def __init__(self, page: Page, file: Path, vscode: VSCode) -> None:
+    def __init__(self, page: Page, file: Path) -> None:
         self.page = page
         self.file = file
-        self.vscode = vscode
-        self._status = page.locator("[id='seedfill.seedfill.seedfill.status']")
+        self._names = (f"{file.stem}_{i}" for i in count(1))
+        self._status = page.locator("[id='seedfill.seedfill.seedfill.status'] a")
         self._editor = page.locator(".editor-instance .view-lines")
         self._editor.wait_for(timeout=PATIENCE_S * 1000)
 
@@ -132,51 +141,106 @@ class Window:
         """What the status item says of itself: loading, ready, thinking, off or error; empty while there is none."""
         if not self._status.count():
             return ""
-        label = self._status.locator("a").get_attribute("aria-label") or ""
-        return label.removeprefix("Seedfill: ")
+        return (self._status.get_attribute("aria-label") or "").removeprefix("Seedfill: ")
 
-    def click_status(self) -> None:
-        self._status.locator("a").click()
-
-    def ready(self) -> Window:
-        eventually(lambda: self.status() == "ready", "the status “ready”")
+    def wait_for_status(self, *expected: str) -> Window:
+        eventually(lambda: self.status() in expected, f"the status {' or '.join(expected)}", self.status)
         return self
 
-    def focus(self, keys: str = "Control+End") -> Window:
+    def click_status(self) -> None:
+        self._status.click()
+
+    def ready(self) -> Window:
+        return self.wait_for_status("ready")
+
+    def focus(self, *keys: str) -> Window:
         """Put the cursor where `keys` take it."""
         self._editor.click()
-        self.press(keys)
+        self.press(*keys)
+        return self
+
+    def edit(self, marked: str, suffix: str = ".py") -> Window:
+        """Open a new file with the cursor at `║`."""
+        before, _, after = marked.partition("║")
+        self.file = self.file.with_name(next(self._names) + suffix)
+        self.file.write_bytes((before + after).encode())
+        line, start = before.count("\n") + 1, before.rfind("\n") + 1
+        column = len(before[start:].encode("utf-16-le")) // 2 + 1
+        self.press("Control+p")
+        self._fill_quick_input(f"{self.file}:{line}:{column}", row=self.file.name)
+        tab = self.page.locator(".tab.active", has_text=self.file.name)
+        tab.wait_for(timeout=PATIENCE_S * 1000)
+        shown = len(before) - start + 1
+        place = self.page.locator("[id='status.editor.selection'] a", has_text=re.compile(rf"Ln {line}, Col {shown}\b"))
+        place.wait_for(timeout=PATIENCE_S * 1000)
+        self.page.locator(".editor-instance .monaco-editor.focused").wait_for(timeout=PATIENCE_S * 1000)
         return self
 
     def type(self, text: str, delay_ms: float = 30) -> None:
         self.page.keyboard.type(text, delay=delay_ms)
 
-    def press(self, *keys: str) -> None:
+    def press(self, *keys: str) -> Window:
         for key in keys:
             self.page.keyboard.press(key)
+        return self
 
     def command(self, title: str) -> None:
         """Run a command from the palette."""
         self.press("F1")
-        box = self.page.locator(".quick-input-widget input").first
-        box.wait_for(state="visible")
-        box.fill(f">{title}")
-        self.page.locator(".quick-input-list .monaco-list-row", has_text=title).first.wait_for()
-        self.press("Enter")
+        self._fill_quick_input(f">{title}", row=title)
+
+    def choose(self, row: str) -> None:
+        """Choose a row of the list that is shown."""
+        self._fill_quick_input(row, row=row)
+
+    def answer(self, text: str) -> None:
+        """Answer the input box that is shown."""
+        self._fill_quick_input(text)
 
     def ghost(self) -> str:
         """The ghost text on screen, its lines joined; empty where there is none."""
         return str(self.page.evaluate(GHOST_TEXT))
 
-    def wait_for_ghost(self) -> str:
-        return eventually(self.ghost, "ghost text")
+    def wait_for_ghost(self, expected: str | None = None) -> str:
+        if expected is None:
+            return eventually(self.ghost, "ghost text")
+        eventually(lambda: self.ghost() == expected, f"the ghost text {expected!r}", self.ghost)
+        return expected
+
+    def wait_for_no_ghost(self) -> None:
+        eventually(lambda: not self.ghost(), "the end of the ghost text")
+
+    def wait_for_line(self, expected: str) -> None:
+        """Wait until a line on screen reads so, up to its end; ghost text counts as well."""
+        line = self.page.locator(".view-line", has_text=re.compile(re.escape(expected).replace(r"\ ", r"\s") + "$"))
+        line.first.wait_for(timeout=PATIENCE_S * 1000)
 
     def text(self) -> str:
-        """What the file holds: everything is saved at once."""
+        """The text, after saving what is not saved."""
+        if self.page.locator(".tab.active.dirty").count():
+            self.press("Control+s")
         return self.file.read_bytes().decode()
 
     def wait_for_text(self, expected: str) -> None:
-        eventually(lambda: self.text() == expected, f"the file's text {expected!r}, which is {self.text()!r},")
+        eventually(lambda: self.text() == expected, f"the text {expected!r}", self.text)
+
+    def notification(self, text: str) -> str:
+        """The whole of the notification that holds `text`."""
+        item = self.page.locator(".notifications-toasts .notification-list-item-message", has_text=text).first
+        item.wait_for(timeout=PATIENCE_S * 1000)
+        return item.inner_text()
+
+    def click_notification(self, text: str, button: str) -> None:
+        item = self.page.locator(".notifications-toasts .notification-list-item", has_text=text).first
+        item.locator(".monaco-button", has_text=button).first.click(timeout=PATIENCE_S * 1000)
+
+    @contextlib.contextmanager
+    def film(self) -> Iterator[list[str]]:
+        """The ghost texts of all frames that are drawn meanwhile; complete at the end."""
+        frames: list[str] = []
+        self.page.evaluate(START_FILM)
+        yield frames
+        frames += self.page.evaluate("() => { window.isFilming = false; return window.film; }")
 
     def screenshot(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,8 +248,19 @@ class Window:
 
     def close(self) -> None:
         """Leave in good order: else the extension host and the language server live on for minutes."""
-        self.page.goto("about:blank")
-        self.page.context.close()
+        if not self.page.is_closed():
+            self.page.goto("about:blank")
+            self.page.context.close()
+
+    def _fill_quick_input(self, text: str, row: str | None = None) -> None:
+        box = self.page.locator(".quick-input-widget:visible input[type=text]").first
+        box.wait_for(state="visible", timeout=PATIENCE_S * 1000)
+        box.fill(text)
+        if row is not None:
+            chosen = self.page.locator(".quick-input-list .monaco-list-row.focused", has_text=row).first
+            chosen.wait_for(timeout=PATIENCE_S * 1000)
+        self.press("Enter")
+        box.wait_for(state="hidden", timeout=PATIENCE_S * 1000)
 
 
 GHOST_TEXT = """() => {
@@ -194,6 +269,23 @@ GHOST_TEXT = """() => {
     const below = [...document.querySelectorAll(".suggest-preview-text .view-line, .ghost-text .view-line")];
     return [inline, ...below.map((line) => line.textContent)].join("\\n").replaceAll("\\u00a0", " ");
 }"""
+
+
+START_FILM = f"""() => {{
+    const ghost = {GHOST_TEXT};
+    window.film = [];
+    window.isFilming = true;
+    const draw = () => {{
+        window.film.push(ghost());
+        if (window.isFilming) requestAnimationFrame(draw);
+    }};
+    draw();
+}}"""
+
+
+def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settings))
 
 
 def write_program(path: Path, command: list[str], environment: Mapping[str, str]) -> Path:
@@ -205,20 +297,22 @@ def write_program(path: Path, command: list[str], environment: Mapping[str, str]
     return path
 
 
-def command_line(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return ""
+def processes(*words: str) -> list[psutil.Process]:
+    """The processes whose command line holds all `words`."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if all(word in " ".join(process.info["cmdline"] or ()) for word in words)
+    ]
+
+
+def environment_of_a_home(folder: Path) -> dict[str, str]:
+    """XDG folders below `folder`; the socket's has to be short."""
+    homes = {f"XDG_{name}_HOME": str(folder / name.lower()) for name in ("CONFIG", "DATA", "CACHE", "STATE")}
+    return {**homes, "XDG_RUNTIME_DIR": str(folder), "PYTHONPATH": str(ROOT)}
 
 
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def environment_of_a_home(folder: Path) -> dict[str, str]:
-    """XDG folders below `folder`; the socket's has to be short."""
-    homes = {f"XDG_{name}_HOME": str(folder / name.lower()) for name in ("CONFIG", "DATA", "CACHE", "STATE")}
-    return {**homes, "XDG_RUNTIME_DIR": str(folder), "PYTHONPATH": os.pathsep.join([str(ROOT)])}
