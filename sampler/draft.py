@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+MIN_PACE = 4
+"""Tokens of old code that are laid out however little of it was kept."""
+
 
 @dataclass(slots=True, eq=False)
 class Draft:
@@ -18,6 +21,8 @@ class Draft:
     tokens: list[int]
     is_locked: list[bool]
     at: int = 0
+    pace: int | None = None
+    """Tokens worth laying out at once, by how far the last ones were kept; None: as many as there is room for."""
     _floor: int = 0
     """Behind the last locked token that was written: the old code never goes back to before it."""
     _distances: list[int] = field(default_factory=list)
@@ -51,6 +56,10 @@ class Draft:
         locked = (i for i in range(at - 1, self._floor - 1, -1) if self.is_locked[i])
         self._floor = next(locked, self._floor - 1) + 1
         self.at = at
+
+    def keep_pace(self, n_laid: int, n_kept: int) -> None:
+        """Lay out twice as much once all was kept, half as much where it was not: what is not kept costs time."""
+        self.pace = 2 * n_laid if n_kept == n_laid else max(n_laid // 2, MIN_PACE)
 
     def _nearest(self, distances: Sequence[int], written: int) -> int:
         """The end of the nearest beginning, the longest of several; behind a locked token only where it was written."""

@@ -119,7 +119,8 @@ class Span:
         )
         if self.draft is not None:
             block.draft_end = self.draft.goes_on(self.next_token)
-            self._draw(draft_size or size)
+            most = draft_size or size
+            self._draw(min(most, self.draft.pace or most))
         if len(block) == len(locked):
             block.draft_end = None
             block.insert(len(block), [mask_id] * self._room(size), is_masked=True)
@@ -145,6 +146,8 @@ class Span:
         text = self.block.tokens[self.block.n_anchor : n].tolist()
         if self.draft is not None:
             self.draft.follow(text, self._draft_at(n))
+            if self.next_token is not None and self.block.draft_end is not None:
+                self.draft.keep_pace(len(self.block), n)
         self.tokens += text
         self.log_probs += log_probs
         self.start += self.block.n_anchor

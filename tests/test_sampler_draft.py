@@ -285,3 +285,10 @@ def test_confidence_speaks_of_what_changed() -> None:
         span.tokens = new
         span.log_probs = [-1.0, -2.0, -3.0, -4.0, -5.0][: len(new)]
         assert _telling(span) == telling
+
+
+def test_a_long_insertion_does_not_pay_for_long_drafts() -> None:
+    old, new = [A, B, C, D] * 8, [A, B] + [X, Y] * 10 + [C, D] + [A, B, C, D] * 7
+    model = ScriptedModel(new)
+    assert written(edited(model, old, limit=80)) == new
+    assert model.n_read < 20 * 8 + 8 * 32, "passes are short while nothing is kept, and long again afterwards"
