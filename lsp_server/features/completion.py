@@ -40,7 +40,7 @@ async def complete(ls: Server, params: lsp.CompletionParams) -> lsp.CompletionLi
 def _item(text: str, span: lsp.Range, command: lsp.Command | None) -> lsp.CompletionItem:
     return lsp.CompletionItem(
         label=text.strip().partition("\n")[0],
-        kind=lsp.CompletionItemKind.Snippet,
+        kind=lsp.CompletionItemKind.Text,  # a snippet would be: Helix then reads $ as a field and indents every line
         detail="Seedfill",
         documentation=text,
         sort_text=LAST,
