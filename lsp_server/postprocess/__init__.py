@@ -70,6 +70,9 @@ class Verdict:
         return f"Nothing is left of it: {self.steps[-1].reason} ({self.steps[-1].filter})."
 
 
+_OVERLAP = Filter(no_overlap, "it repeated the rest of the line")
+_LINES_BELOW = Filter(no_lines_below, "it repeated the lines below")
+
 FILTERS: tuple[Filter, ...] = (
     Filter(no_odd_characters, "it held characters that are no text"),
     Filter(no_secrets, "it looked like a key or a password"),
@@ -79,14 +82,16 @@ FILTERS: tuple[Filter, ...] = (
     Filter(first_indent, "its first line was indented too far"),
     Filter(block_indent, "the lines of its block were not indented"),
     Filter(file_indent, "it was not indented as the file is"),
-    Filter(no_overlap, "it repeated the rest of the line"),
-    Filter(no_lines_below, "it repeated the lines below"),
+    _OVERLAP,
+    _LINES_BELOW,
     Filter(no_doubled_brackets, "it closed a bracket that is closed already"),
     Filter(no_lines_above, "it repeated the lines above"),
     Filter(no_loops, "it repeated itself"),
     Filter(end_of_statement, "it went on after the end of the statement"),
     Filter(end_of_block, "it went on after the end of the block"),
     Filter(no_worse_parse, "the code would not have parsed"),
+    _OVERLAP,  # once more: what the filters in between cut may end alike
+    _LINES_BELOW,
     Filter(no_trailing_blanks, "it ended in blanks"),
     Filter(no_lone_sign, "a single closing sign is not worth a suggestion"),
 )

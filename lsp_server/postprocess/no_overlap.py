@@ -10,10 +10,10 @@ MIN_WORD_OVERLAP = 3
 
 
 def no_overlap(text: str, place: Place) -> str:
-    """`text` without the longest end that the rest of the line begins with."""
-    rest = place.line_after
-    for n in range(min(len(text), len(rest)), 0, -1):
-        kept, repeated = text[:-n], text[-n:]
+    """`text` without the longest end that the rest of the line begins with, blanks on both sides aside."""
+    rest, ours = place.line_after, text.rstrip()
+    for n in range(min(len(ours), len(rest)), 0, -1):
+        kept, repeated = ours[:-n], ours[-n:]
         if _begins(rest, repeated) and _says_something(repeated) and not closes(kept, repeated):
             return kept
     return text

@@ -1,0 +1,117 @@
+"""Print what the text filters do to a model's own text: `python benchmarks/filters.py FILE… [--n 200] [--model DIR]`.
+
+At random cursors in the given files a stretch of text is taken out: the rest of a line, a piece of one, or a few lines.
+The model fills it. Shown is what is left after the filters; it is right when the file goes on with it, and it doubles
+the suffix when it ends with what follows the cursor. Each row leaves one filter out, so that its own part is seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+from rich.console import Console
+from rich.table import Table
+
+from lsp_server.context import Place, infill_request, place_at
+from lsp_server.documents import Snapshot
+from lsp_server.postprocess import FILTERS, Filter, postprocess
+from lsp_server.settings import settings_from
+from sampler.engine import Engine
+from sampler.messages import Event, Failure, InfillResult, Policy
+from seedfill.errors import CommandError
+
+
+class Answered(NamedTuple):
+    """A place, what stood there, and what the model wrote."""
+
+    place: Place
+    gold: str
+    written: str
+
+
+class Figures(NamedTuple):
+    """Counts over all cursors, and the characters that right suggestions would have saved."""
+
+    shown: int
+    right: int
+    doubled: int
+    saved: int
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--n", type=int, default=200, help="cursors")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", type=Path, default=None, help="a model's folder; the shipped one by default")
+    parser.add_argument("--policy", choices=get_args(Policy), default=None, help="the model's own by default")
+    given = parser.parse_args()
+    texts = [text for path in given.files if len(text := path.read_text(encoding="utf-8")) > 500]
+    rng = random.Random(given.seed)
+    with closing(Engine(default_model=given.model)) as engine:
+        answered = [answer(engine, given.policy, number, *draw(rng.choice(texts), rng)) for number in range(given.n)]
+    table = Table(title=f"{len(answered)} cursors in {len(texts)} files")
+    for heading in ("filters", "shown", "right", "wrong of shown", "suffix doubled", "characters saved"):
+        table.add_column(heading, justify="left" if heading == "filters" else "right")
+    rows: dict[str, tuple[Filter, ...]] = {"none": (), "all": FILTERS}
+    rows |= {f"all but {one.name}": tuple(other for other in FILTERS if other != one) for one in FILTERS}
+    for name, filters in rows.items():
+        found = figures(answered, filters)
+        wrong = 1 - found.right / found.shown if found.shown else 0.0
+        table.add_row(name, *map(str, found[:2]), f"{wrong:.3f}", *map(str, found[2:]))
+    Console(width=110).print(table)
+
+
+def draw(text: str, rng: random.Random) -> tuple[Place, str]:
+    """A cursor and what was taken out behind it."""
+    while True:
+        start = rng.randrange(len(text))
+        line_end = (text + "\n").find("\n", start)
+        kind = rng.random()
+        end = line_end if kind < 0.5 else rng.randint(start, line_end)
+        if kind > 0.8:
+            end = (text + "\n").find("\n", min(line_end + rng.randrange(1, 120), len(text)))
+        if text[start:end].strip():
+            return place_at(text[:start] + text[end:], start, "python"), text[start:end]
+
+
+def answer(engine: Engine, policy: Policy | None, number: int, place: Place, gold: str) -> Answered:
+    """What the model writes at a place."""
+    answered: Future[InfillResult] = Future()
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, InfillResult):
+            answered.set_result(event)
+        elif isinstance(event, Failure):
+            answered.set_exception(CommandError(event.message))
+
+    snapshot = Snapshot(uri=f"bench:{number}", language="python", version=0, text="")
+    settings, _ = settings_from({"completion": {"deadlineMs": 0}})
+    request = infill_request(snapshot, place, settings, client="bench", path="a.py")
+    engine.submit(replace(request, policy=policy), on_event)
+    return Answered(place, gold, answered.result().candidates[0].fills[0])
+
+
+def figures(answered: list[Answered], filters: tuple[Filter, ...]) -> Figures:
+    """What is shown under some filters, and how much of it is right."""
+    shown = [(one, text) for one in answered if (text := postprocess(one.written, one.place, filters)).strip()]
+    right = [text for one, text in shown if (one.gold + one.place.after).startswith(text)]
+    doubled = [text for one, text in shown if _doubles(text, one.place.after) and text not in one.gold]
+    return Figures(len(shown), len(right), len(doubled), sum(len(text) - 1 for text in right))
+
+
+def _doubles(text: str, after: str) -> bool:
+    """Whether the last characters of `text`, more than blanks, are those that follow the cursor."""
+    ends = (text[-n:] for n in range(1, min(len(text), len(after)) + 1) if after.startswith(text[-n:]))
+    return any(end.strip() for end in ends)
+
+
+if __name__ == "__main__":
+    main()
