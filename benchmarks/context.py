@@ -2,8 +2,8 @@
 
 Cursors are drawn in the given files, at random characters of lines of code that stand deep in them; the rest of the
 line is what belongs there. For each kind of context the model's own next-token reading of that rest is scored: bits
-a character, less is better, and the share of tokens it puts first. All kinds share the budget of the prefix window.
-The files are each other's neighbours; give files that the model was not trained on.
+a character, less is better, and the share of tokens it puts first. Snippets take from the budget of the prefix window,
+imports and scopes stand above it. The files are each other's neighbours; give files that the model was not trained on.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 from sampler.windows import PREFIX_CHARACTERS, prefix_window
 
-IMPORT_CHARACTERS = 360
-SCOPE_CHARACTERS = 240
+IMPORT_CHARACTERS = 300
+SCOPE_CHARACTERS = 200
 IMPORTS_WITHIN = 20_000
 """Characters at the beginning of a document in which its imports stand."""
 
@@ -25,15 +25,13 @@ _SCOPE = re.compile(
 
 
 def outlined(before: str, budget: int = PREFIX_CHARACTERS) -> str:
-    """At most `budget` characters of the text before a cursor: its window, and above that what the window leaves out.
+    """The window of at most `budget` characters on the text before a cursor, and above it what the window leaves out.
 
-    A text that fits is given whole.
+    What is left out does not take from the budget: a window that is shorter for it was measured to be worse.
     """
-    if len(before) <= budget:
-        return before
-    head = imports(before[: -budget + IMPORT_CHARACTERS].rpartition("\n")[0])
-    window = prefix_window(before, budget - len(head) - SCOPE_CHARACTERS)
-    return head + scopes(before[: len(before) - len(window)], window) + window
+    window = prefix_window(before, budget)
+    hidden = before[: len(before) - len(window)]
+    return imports(hidden) + scopes(hidden, window) + window
 
 
 def imports(hidden: str) -> str:

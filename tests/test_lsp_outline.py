@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lsp_server.outline import IMPORT_CHARACTERS, imports, outlined, scopes
+from lsp_server.outline import IMPORT_CHARACTERS, SCOPE_CHARACTERS, imports, outlined, scopes
 from sampler.windows import PREFIX_CHARACTERS
 
 FILLER = "".join(f"        value_{n} = {n}\n" for n in range(400))
@@ -19,7 +19,7 @@ def test_imports_and_scopes_come_before_the_window() -> None:
     seen = outlined(before)
     assert seen.startswith("import os\nfrom a import (\nclass A:\n    def f(self):\n        value_")
     assert seen.endswith("        value_399 = 399\n        y = ")
-    assert len(seen) <= PREFIX_CHARACTERS
+    assert len(seen) <= PREFIX_CHARACTERS + IMPORT_CHARACTERS + SCOPE_CHARACTERS
 
 
 def test_a_typed_character_only_appends() -> None:
