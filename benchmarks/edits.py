@@ -1,0 +1,115 @@
+"""Print what edits cost by where they start, and holes together or one by one: `python benchmarks/edits.py [--n 20]`.
+
+Edits: a few lines of the running Python's own library with one character lost, and the request to fix them, from masks
+token by token, from masks in verified drafts, and from the old code. Accepted by agreement, old code leads to the text
+that is written token by token; "same" says how often it did. Times are a service's own, of an otherwise idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import random
+import textwrap
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from queue import SimpleQueue
+from statistics import mean, median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sampler.engine import Engine
+from sampler.messages import Event, Failure, InfillRequest, InfillResult
+from sampler.rewriting import edit_request
+
+MODULES = (textwrap, inspect, json.decoder, random, argparse)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=20, help="edits, and groups of three holes")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    rng = random.Random(given.seed)
+    engine = Engine()
+    ask = partial(_ask, engine)
+    edits = [_edit(rng) for _ in range(given.n)]
+    holes = [_holes(rng) for _ in range(given.n)]
+    console = Console(width=100)
+    by_token = [ask(_from_masks(request, "sequential")) for request in edits]
+    rows = {
+        "from masks, token by token": by_token,
+        "from masks, verified": [ask(_from_masks(request, "verified")) for request in edits],
+        "from the old code": [ask(request) for request in edits],
+    }
+    console.print(_table("Edits", {name: [[result] for result in row] for name, row in rows.items()}, by_token))
+    together = [[ask(InfillRequest(document=f"t{i}", pieces=pieces, max_tokens=24))] for i, pieces in enumerate(holes)]
+    apart = [_one_by_one(engine, i, pieces) for i, pieces in enumerate(holes)]
+    console.print(_table("Three holes", {"in one group": together, "one after another": apart}))
+    engine.close()
+
+
+def _ask(engine: Engine, request: InfillRequest) -> InfillResult:
+    events: SimpleQueue[Event] = SimpleQueue()
+    engine.submit(request, events.put)
+    while True:
+        event = events.get()
+        if isinstance(event, Failure):
+            raise SystemExit(event.message)
+        if isinstance(event, InfillResult):
+            return event
+
+
+def _from_masks(request: InfillRequest, policy: Any) -> InfillRequest:
+    assert request.edit is not None
+    return replace(request, edit=replace(request.edit, start="masks"), policy=policy)
+
+
+def _one_by_one(engine: Engine, number: int, pieces: Sequence[str]) -> list[InfillResult]:
+    results, filled = [], pieces[0]
+    for i in range(1, len(pieces)):
+        after = "".join(pieces[i:])
+        results.append(_ask(engine, InfillRequest(document=f"a{number}", pieces=(filled, after), max_tokens=24)))
+        filled += results[-1].candidates[0].fills[0] + pieces[i]
+    return results
+
+
+def _edit(rng: random.Random) -> InfillRequest:
+    lines = inspect.getsource(rng.choice(MODULES)).split("\n")
+    first = rng.randrange(20, len(lines) - 20)
+    old = "\n".join(lines[first : first + rng.randrange(2, 7)]) or "pass"
+    at = rng.randrange(len(old))
+    before, after = "\n".join(lines[:first]) + "\n", "\n" + "\n".join(lines[first + 7 :])
+    return edit_request(before, old[:at] + old[at + 1 :], after, "fix the code", document="edit", max_tokens=16)
+
+
+def _holes(rng: random.Random) -> tuple[str, ...]:
+    lines = inspect.getsource(rng.choice(MODULES)).split("\n")
+    first = rng.randrange(len(lines) - 30)
+    starts = [first + 5, first + 12, first + 19]
+    kept = [line[: len(line) // 2] if i + first in starts else line for i, line in enumerate(lines[first : first + 26])]
+    edges = [0, *(start - first + 1 for start in starts), len(kept)]
+    return tuple(("\n" if i else "") + "\n".join(kept[edges[i] : edges[i + 1]]) for i in range(4))
+
+
+def _table(title: str, rows: dict[str, list[list[InfillResult]]], reference: Sequence[InfillResult] = ()) -> Table:
+    table = Table(title=title)
+    for heading in ("", "forwards", "tokens/forward", "p50 ms", "same"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, row in rows.items():
+        best = [result.candidates[0] for results in row for result in results]
+        forwards, tokens = (sum(getattr(one, what) for one in best) for what in ("forwards", "tokens"))
+        ms = median(sum(result.ms for result in results) for results in row)
+        same = [one.fills == other.candidates[0].fills for one, other in zip(best, reference, strict=False)]
+        share = f"{mean(same):.0%}" if same else ""
+        table.add_row(name, f"{forwards / len(row):.1f}", f"{tokens / max(forwards, 1):.2f}", f"{ms:.0f}", share)
+    return table
+
+
+if __name__ == "__main__":
+    main()
