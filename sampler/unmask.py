@@ -25,6 +25,8 @@ OLD_EDIT_STEPS = 16
 """The same for a block of old code, where more is to change than what went wrong."""
 DRAFT_SIZE = 32
 """Tokens of old code that are checked at once."""
+SMALLEST = 1e-4
+"""Temperatures and shares of probability below it are taken for it: float32 would make a nan of them, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def pick(logits: Tensor, sampling: Sampling) -> Tensor:
     """A token for each row of logits (m, V): the likeliest, or one drawn at the row's temperature and top_p."""
     if sampling.temperature == 0 or len(logits) == 0:
         return logits.argmax(-1)
-    probabilities = keep_nucleus((logits / sampling.temperature).softmax(-1), sampling.top_p)
+    probabilities = keep_nucleus((logits / max(sampling.temperature, SMALLEST)).softmax(-1), sampling.top_p)
     return torch.multinomial(probabilities, 1, generator=sampling.generator)[:, 0]
 
 
@@ -90,7 +92,7 @@ def keep_nucleus(probabilities: Tensor, top_p: float) -> Tensor:
         return probabilities
     ordered, index = probabilities.sort(-1, descending=True)
     before = ordered.cumsum(-1) - ordered
-    return torch.zeros_like(probabilities).scatter(-1, index, ordered.masked_fill(before >= top_p, 0.0))
+    return torch.zeros_like(probabilities).scatter(-1, index, ordered.masked_fill(before >= max(top_p, SMALLEST), 0.0))
 
 
 def propose(logits: Tensor, sampling: Sampling) -> Proposal:

@@ -114,3 +114,10 @@ def test_a_draft_is_kept_as_far_as_the_causal_reading_agrees(
 ) -> None:
     is_trusted = torch.arange(len(draft)) < n_trusted
     assert agreeing(torch.tensor(draft), torch.tensor(own), is_trusted) == n_kept
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), [(1e-300, 1.0), (1.0, 1e-300), (1e-300, 1e-300), (1e-30, 0.5)])
+def test_the_smallest_numbers_mean_the_likeliest_token(temperature: float, top_p: float) -> None:
+    chosen = sampling(temperature=temperature, top_p=top_p, generator=torch.Generator().manual_seed(0))
+    logits = logits_of(0.9, 0.5) - torch.tensor([[0.0], [1e4]])
+    assert pick(logits, chosen).tolist() == [0, 0]
