@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -151,3 +152,11 @@ async def test_who_does_not_want_to_be_counted_is_not() -> None:
         assert items
         assert "command" not in items[0]
         assert (await run(editor, commands.STATISTICS))["shown"] == 0
+
+
+async def test_threads_go_to_the_service_that_is_started() -> None:
+    async with editing(options={"completion": {"debounceMs": 0}, "sampler": {"threads": 3}}) as editor:
+        editor.script.rules({"before": "= ", "fills": ["1"]})
+        assert await editor.open("x = ║").ghost() == "1"
+        children = psutil.Process(editor.client.process.pid).children(recursive=True)
+        assert any("--threads=3" in child.cmdline() for child in children)
