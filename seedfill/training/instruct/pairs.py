@@ -13,7 +13,7 @@ from seedfill.training.instruct.wordings import Choice, instruct
 
 MAX_SELECTION = 800
 """Characters of a selection, before and after: what a small model rewrites at once."""
-EXCERPT = 10_000
+EXCERPT = 6_000
 """Characters of a file that are parsed to find an edit."""
 N_KINDS = 20
 """Kinds that are tried on one excerpt before another file is taken."""
