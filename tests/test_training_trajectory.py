@@ -149,8 +149,9 @@ def test_selection_keeps_the_best_of_each_sample_and_source() -> None:
         (1, "any-order", -3.0),
         (0, "model", -0.1),
     }
+    assert select([base]) == [base]
     with pytest.raises(ValueError, match="score them first"):
-        select([base])
+        select([base, base])
 
 
 def _with(base: Trajectory, **changes: object) -> Trajectory:

@@ -11,10 +11,13 @@ import typer
 from platformdirs import user_cache_path, user_state_path
 
 from sampler.devices import wait_passively
+from seedfill.training.figure_commands import add_commands
 
 app = typer.Typer(
     no_args_is_help=True, help="Build the corpus, learn the tokenizer, train.", epilog="Example: seedfill train recipes"
 )
+
+add_commands(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 CorpusFolder = Annotated[Path | None, typer.Option("--corpus", help="The corpus folder (default: in the cache).")]

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sampler.layout import LIVE_MARKER
-from sampler.tokenizer import RESERVED, Tokenizer
+from sampler.tokenizer import Tokenizer
 from seedfill.training.corrupt import EditNoise, corrupt
 from seedfill.training.noise import NoiseSchedule
-from seedfill.training.rows import BLOCK_SIZES, IGNORED, LiveGroup, Rows, Stream, fill, stack
+from seedfill.training.rows import BLOCK_SIZES, IGNORED, LiveGroup, Rows, Stream, fill, is_text, random_text, stack
 from seedfill.training.samples import SampleSource
 
 LEAST_TIME = 0.05
@@ -102,7 +102,7 @@ def _live_row(
     groups = [group for group in stream.groups if group.limit + len(group.tokens) <= length]
     rng.shuffle(groups)
     live = Live()
-    for group in [*groups, *_text_groups(stream, rng, length, noise.edited_share)]:
+    for group in [*groups, *_text_groups(stream, rng, length, noise.edited_share, tokenizer)]:
         n_before = len(live.tokens)
         if n_before + len(group.tokens) + 8 > n_live:
             continue
@@ -116,14 +116,16 @@ def _live_row(
     return live
 
 
-def _text_groups(stream: Stream, rng: random.Random, length: int, edited_share: float) -> Iterator[LiveGroup]:
+def _text_groups(
+    stream: Stream, rng: random.Random, length: int, edited_share: float, tokenizer: Tokenizer
+) -> Iterator[LiveGroup]:
     """Stretches of context text: all code that stands in the clean stream can be denoised as well."""
     for _ in range(128):
         size = rng.choice(EDITED_SIZES if rng.random() < edited_share else BLOCK_SIZES)
         start = rng.randrange(1, length - size)
         tokens = stream.tokens[start : start + size]
         positions = stream.positions[start : start + size]
-        if min(tokens) >= len(RESERVED) and positions[-1] - positions[0] == size - 1:
+        if all(is_text(token, tokenizer) for token in tokens) and positions[-1] - positions[0] == size - 1:
             yield LiveGroup(start, tokens, positions, [1.0] * size)
 
 
@@ -153,7 +155,7 @@ def _edit(live: Live, group: LiveGroup, noise: LiveNoise, rng: random.Random, to
         noise.edits.n_edits(len(group.tokens), rng.random()),
         noise.edits,
         rng,
-        lambda rng: rng.randrange(len(RESERVED), tokenizer.vocab_size),
+        lambda rng: random_text(rng, tokenizer),
         delete_id=tokenizer.id("<delete>"),
         expand_id=tokenizer.id("<expand>"),
     )

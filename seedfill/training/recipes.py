@@ -283,12 +283,12 @@ def policy_smoke() -> Recipe:
         purpose="stage four in under a minute: mean steps and verifier pass rate of held-out fills, before and after",
         objective="on_policy",
         start=warm_up(),
-        n_steps=30,
+        n_steps=40,
         n_rows=4,
         matrix_lr=0.01,
         other_lr=0.004,
         restoring=Restoring(augmented_share=0.0),
-        on_policy=OnPolicy(shape=SMOKE_SHAPE, steps_factor=2.0),
+        on_policy=OnPolicy(shape=SMOKE_SHAPE, steps_factor=4.0),
     )
 
 

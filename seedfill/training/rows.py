@@ -127,8 +127,21 @@ def _live_block(
 
 
 def _target(token: int, tokenizer: Tokenizer) -> int:
-    taught = token >= len(RESERVED) or token in (tokenizer.id("<span_end>"), tokenizer.id("<doc_end>"))
+    taught = is_text(token, tokenizer) or token in (tokenizer.id("<span_end>"), tokenizer.id("<doc_end>"))
     return token if taught else IGNORED
+
+
+def is_text(token: int, tokenizer: Tokenizer) -> bool:
+    """Whether a token writes something. Reserved ones, which need not come first in others' vocabularies, do not."""
+    return bool(tokenizer.token_bytes[token])
+
+
+def random_text(rng: random.Random, tokenizer: Tokenizer) -> int:
+    """Any token that writes something."""
+    while True:
+        token = rng.randrange(len(RESERVED), tokenizer.vocab_size)
+        if is_text(token, tokenizer):
+            return token
 
 
 def stack(streams: list[Stream], length: int) -> Rows:

@@ -16,6 +16,7 @@ from sampler.tokenizer import Tokenizer
 from seedfill.training import bpe, corpus, smoke, stages, state
 from seedfill.training.figures import repaired
 from seedfill.training.on_policy import policy_figures
+from seedfill.training.open_checkpoint import OpenCheckpoint, is_open, read_open
 from seedfill.training.ordering import Pools, order_figures, prepare
 from seedfill.training.own_model import FACTS, MAX_POSITIONS, as_model
 from seedfill.training.prompts import draw_prompt
@@ -62,7 +63,8 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
         device = devices.pick_device(request.device)
     except devices.NoDevice as error:
         raise BadRun(str(error)) from None
-    trainer = _trainer(recipe, _read_data(recipe, request.corpus), request, device)
+    recipe, data = _adopted(recipe, _read_data(recipe, request.corpus), request)
+    trainer = _trainer(recipe, data, request, device)
     _continue(trainer, request, log)
     try:
         figure = _figure(trainer, request, log)
@@ -82,6 +84,28 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
     if figure is not None:
         figures["after"] = figure()
     return figures
+
+
+def _adopted(recipe: Recipe, data: Data, request: Request) -> tuple[Recipe, Data]:
+    """An open checkpoint brings its own shape and tokenizer; otherwise all stays as the recipe says."""
+    if request.resume_from is None or not _is_open(request.resume_from):
+        return recipe, data
+    opened = _read_open(request.resume_from)
+    return replace(recipe, network=opened.network), replace(data, tokenizer=opened.tokenizer)
+
+
+def _is_open(folder: Path) -> bool:
+    try:
+        return is_open(folder)
+    except checkpoint.ModelError as error:
+        raise BadRun(str(error)) from None
+
+
+def _read_open(folder: Path) -> OpenCheckpoint:
+    try:
+        return read_open(folder)
+    except checkpoint.ModelError as error:
+        raise BadRun(str(error)) from None
 
 
 def _trainer(recipe: Recipe, data: Data, request: Request, device: torch.device) -> Trainer:
@@ -210,13 +234,15 @@ def _continue(trainer: Trainer, request: Request, log: Log) -> None:
             return
     except state.StateError as error:
         raise BadRun(str(error)) from None
-    if request.resume_from is not None:
+    if request.resume_from is not None and _is_open(request.resume_from):
+        trainer.start_from(_read_open(request.resume_from).weights)
+    elif request.resume_from is not None:
         weights, notes = read_exported(request.resume_from)
         same = notes.get("recipe") == trainer.recipe.name
         trainer.start_from(weights, step=int(notes.get("step", 0)) if same else 0)
     elif trainer.recipe.start is not None:
         first = _trainer(trainer.recipe.start, trainer.data, _before(request), trainer.options.device)
-        _figure(first, _before(request), log)
+        _figure(first, _before(request), log)  # makes what it trains on
         first.run(log)
         trainer.start_from(first.weights)
     elif trainer.recipe.objective in ("ordered", "on_policy"):

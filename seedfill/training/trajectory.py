@@ -175,12 +175,19 @@ def select(trajectories: Sequence[Trajectory], n_keep: int = 1) -> list[Trajecto
     """The `n_keep` trajectories of the highest ELBO a token, for each sample and source.
 
     Sources compete apart: the model's own text is always likelier to it than a person's, and alone it would drift.
-    Raises ValueError for a trajectory without an ELBO.
+    Raises ValueError where some have to be left out and one has no ELBO.
     """
-    pools: dict[tuple[int, str], list[tuple[float, Trajectory]]] = {}
+    pools: dict[tuple[int, str], list[Trajectory]] = {}
     for trajectory in trajectories:
-        if trajectory.elbo is None:
-            raise ValueError("Trajectories are selected by their ELBO: score them first.")
-        pools.setdefault((trajectory.sample, trajectory.source), []).append((trajectory.elbo, trajectory))
-    best = (sorted(pool, key=lambda pair: pair[0], reverse=True)[:n_keep] for pool in pools.values())
-    return [trajectory for pairs in best for _, trajectory in pairs]
+        pools.setdefault((trajectory.sample, trajectory.source), []).append(trajectory)
+    return [trajectory for pool in pools.values() for trajectory in _best(pool, n_keep)]
+
+
+def _best(pool: list[Trajectory], n_keep: int) -> list[Trajectory]:
+    if len(pool) <= n_keep:
+        return pool
+    elbos = [trajectory.elbo for trajectory in pool if trajectory.elbo is not None]
+    if len(elbos) < len(pool):
+        raise ValueError("Trajectories are selected by their ELBO: score them first.")
+    ranked = sorted(zip(elbos, pool, strict=True), key=lambda pair: pair[0], reverse=True)
+    return [trajectory for _, trajectory in ranked[:n_keep]]

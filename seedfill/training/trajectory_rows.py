@@ -11,10 +11,10 @@ import torch
 
 from sampler.checkpoint import LoadedModel
 from sampler.layout import LIVE_MARKER
-from sampler.tokenizer import RESERVED, Tokenizer
+from sampler.tokenizer import Tokenizer
 from seedfill.training import objectives
 from seedfill.training.live import Live, LiveRows, stack_live
-from seedfill.training.rows import IGNORED, PAD_WEIGHT, Rows
+from seedfill.training.rows import IGNORED, PAD_WEIGHT, Rows, is_text, random_text
 from seedfill.training.trajectory import NEVER, Trajectory
 
 
@@ -106,7 +106,7 @@ def _add_restored(
     is_augmented = rng.random() < how.augmented_share
     rate = rng.random() * how.max_rate if is_augmented else 0.0
     shown = [
-        rng.randrange(len(RESERVED), tokenizer.vocab_size) if not masked and rng.random() < rate else token
+        random_text(rng, tokenizer) if not masked and rng.random() < rate else token
         for token, masked in zip(state.tokens, is_masked, strict=True)
     ]
     share = (sum(is_masked) / len(is_masked)) ** -how.balance
@@ -152,7 +152,9 @@ def stack_trajectories(
         n, m = len(trajectory.context), len(trajectory.tokens)
         tokens[row, : n + m] = trajectory.context + trajectory.tokens
         if trajectory.source == "any-order":  # a person's text: the causal reading goes on learning from it
-            targets[row, : n - 1] = [token if token >= len(RESERVED) else IGNORED for token in trajectory.context[1:]]
+            targets[row, : n - 1] = [
+                token if is_text(token, tokenizer) else IGNORED for token in trajectory.context[1:]
+            ]
             targets[row, n - 1 : n + m - 1] = trajectory.tokens
     positions = np.tile(np.arange(length, dtype=np.int64), (len(trajectories), 1))
     return Rows(tokens, positions, targets), stack_live(lives, length, n_live, pad_id)

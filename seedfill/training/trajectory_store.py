@@ -53,6 +53,11 @@ class Candidates:
     shape: PromptShape = field(default_factory=PromptShape)
 
     @property
+    def is_choice(self) -> bool:
+        """Whether any of the candidates will be left out, so that they have to be scored."""
+        return max(self.n_model, self.n_any_order) > self.n_keep
+
+    @property
     def n_shards(self) -> int:
         """Shards of all samples."""
         return -(-self.n_samples // self.shard_samples)
@@ -93,7 +98,7 @@ def read_store(folder: Path) -> list[Trajectory]:
 def make_shard(
     model: LoadedModel, documents: Sequence[Document], candidates: Candidates, seed: int, shard: int
 ) -> list[Trajectory]:
-    """The candidates of one shard's samples with their ELBOs."""
+    """The candidates of one shard's samples, with their ELBOs where there is a choice."""
     first = shard * candidates.shard_samples
     samples = range(first, min(first + candidates.shard_samples, candidates.n_samples))
     rngs = [random.Random(f"{seed}/{sample}") for sample in samples]
@@ -106,7 +111,7 @@ def make_shard(
         found += [
             gold_trajectory(prompt, size, rng, candidates.schedule, sample) for _ in range(candidates.n_any_order)
         ]
-    return scored(model, found)
+    return scored(model, found) if candidates.is_choice else found
 
 
 def is_usable(rollout: Rollout) -> bool:

@@ -1,0 +1,98 @@
+"""`seedfill train speed-up` and `seedfill train forward-time`: the paper's Figure 2, from a run and on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from sampler.devices import wait_passively
+from sampler.paths import default_model_folder
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+Picture = Annotated[Path | None, typer.Option("--plot", help="Draw it into this PNG. Needs the `train` extra.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount both commands."""
+    app.command(epilog="Example: seedfill train speed-up state/policy/log.jsonl --plot docs/training/figure-2a.png")(
+        speed_up
+    )
+    app.command(epilog="Example: seedfill train forward-time --plot docs/training/figure-2b.png")(forward_time)
+
+
+def speed_up(
+    log: Annotated[Path, typer.Argument(help="log.jsonl of a run of `policy` or `policy-smoke`.")],
+    plot: Picture = None,
+    as_json: Json = False,
+) -> None:
+    """Speed-up over the course of on-policy training: tokens a step over those at the start, and the pass rate."""
+    from seedfill.training import paper_figures
+
+    try:
+        points = paper_figures.speed_up(log)
+    except (paper_figures.NoFigures, ValueError, KeyError) as error:
+        _fail(str(error) if isinstance(error, paper_figures.NoFigures) else f"{log} is no log of a run.", 2)
+    if plot is not None:
+        _draw(lambda: paper_figures.plot_speed_up(points, plot))
+    _report(
+        {
+            "speed_up": points[-1][1],
+            "pass_rate": points[-1][2],
+            "points": [dict(zip(("step", "speed_up", "pass_rate"), point, strict=True)) for point in points],
+        },
+        as_json,
+    )
+
+
+def forward_time(
+    model: Annotated[Path | None, typer.Argument(help="A checkpoint's folder; the shipped one by default.")] = None,
+    context: Annotated[int, typer.Option(min=1, help="Cached tokens before the block.")] = 512,
+    repeats: Annotated[int, typer.Option(min=1, help="Passes of each size; the median counts.")] = 20,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    plot: Picture = None,
+    as_json: Json = False,
+) -> None:
+    """Time of one forward by block size, 1 to 128, relative to that of a single token."""
+    wait_passively()
+    from sampler import checkpoint, devices
+    from seedfill.training import paper_figures
+
+    try:
+        chosen = devices.pick_device(device)
+        loaded = checkpoint.load(model or default_model_folder(), chosen, devices.pick_dtype(chosen))
+    except (devices.NoDevice, checkpoint.ModelError) as error:
+        _fail(str(error), 2)
+    found = paper_figures.relative_times(paper_figures.forward_times(loaded, context, repeats))
+    if plot is not None:
+        title = f"One forward on {chosen.type}, {context} tokens of context"
+        _draw(lambda: paper_figures.plot_forward_times(found["relative"], plot, title))
+    _report({"model": loaded.id, "device": chosen.type, "context": context, **found}, as_json)
+
+
+def _draw(draw: Any) -> None:
+    try:
+        draw()
+    except ImportError:
+        _fail("Pictures need matplotlib: pip install 'seedfill[train]'.", 1)
+    except OSError as error:
+        _fail(f"The picture could not be written: {error}", 1)
+
+
+def _report(figures: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(figures))
+        return
+    for key, value in figures.items():
+        if isinstance(value, dict):
+            value = "  ".join(f"{name}: {number:.3g}" for name, number in value.items())
+        if key != "points":
+            print(f"{key}: {value}")
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    raise typer.Exit(code)
