@@ -113,7 +113,7 @@ def path_in_workspace(path: PurePath, folders: Iterable[PurePath]) -> str:
 
 def unix_lines(text: str) -> str:
     """`text` with "\\n" for every "\\r\\n"."""
-    return text.replace("\r\n", "\n")
+    return text.replace("\r\n", "\n") if "\r" in text else text
 
 
 def own_lines(text: str, document: str) -> str:
@@ -128,6 +128,8 @@ def _presentable(text: str) -> str:
 
 
 def _is_utf8(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

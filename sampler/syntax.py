@@ -56,6 +56,7 @@ _LONG_DELIMITERS = {"python": ('"""', "'''"), "javascript": ("`",), "typescript"
 """What opens and closes text of several lines: a window must not begin inside it."""
 _BRACKETS = frozenset("()[]{}")
 _QUOTE = re.compile(rb"\"{3}|'{3}|[\"'`]")
+_LINE_END = re.compile("\n")
 _PLACEHOLDERS = frozenset({"pass", "..."})
 
 
@@ -287,22 +288,17 @@ def _window_start(before: str, language: str) -> int:
     earliest = len(before) - WINDOW_BEFORE
     if earliest <= 0:
         return 0
-    line = first = before.find("\n", earliest) + 1 or earliest
-    while line < earliest + WINDOW_BEFORE // 2:
-        outside = _after_long_string(before, line, language)
-        if outside == line and before[line].strip() and before[line] not in ")]}":
-            return line
-        line = outside if outside > line else before.find("\n", line) + 1 or len(before)
-    return first
+    first = before.find("\n", earliest) + 1 or earliest
+    latest = min(earliest + WINDOW_BEFORE // 2, len(before))
+    delimiters = _LONG_DELIMITERS.get(language, ())
+    is_odd = {one: before.count(one, 0, first) % 2 for one in delimiters}  # the only look at all that stands before
 
+    def is_outside(line: int) -> bool:
+        return not any((is_odd[one] + before.count(one, first, line)) % 2 for one in delimiters)
 
-def _after_long_string(before: str, start: int, language: str) -> int:
-    """`start`, or where it lies inside a string of several lines, the start of the line behind that string."""
-    for delimiter in _LONG_DELIMITERS.get(language, ()):
-        if before.count(delimiter, 0, start) % 2:
-            end = before.find(delimiter, start)
-            return before.find("\n", end) + 1 or len(before) if end >= 0 else len(before)
-    return start
+    starts = [first, *(found.end() for found in _LINE_END.finditer(before, first, latest))]
+    outside = [line for line in starts if line < len(before) and is_outside(line)]
+    return next((line for line in outside if before[line] not in " \t\n)]}"), (outside or [first])[0])
 
 
 def _window_end(after: str) -> int:
