@@ -48,6 +48,7 @@ class Tally:
     """From key to a suggestion that was not on screen before, the server's own wait included."""
     sampler_requests: int = 0
     forwards: int = 0
+    """Of answered requests; those of a request that was cancelled are not known."""
     cache_misses: Counter[str] = field(default_factory=Counter)
 
     def figures(self) -> dict[str, Any]:
