@@ -17,6 +17,9 @@ SCOPE_CHARACTERS = 200
 IMPORTS_WITHIN = 20_000
 """Characters at the beginning of a document in which its imports stand."""
 
+SCOPES_WITHIN = 60_000
+"""Characters above a window in which the heads of its scopes are looked for."""
+
 _IMPORT = re.compile(r"(?:import|from|use|using|require|#\s*include|const \w+ = require)\b")
 _SCOPE = re.compile(
     r"\s*(?:(?:export|default|public|private|protected|static|abstract|async|pub)\s+)*"
@@ -44,7 +47,7 @@ def scopes(hidden: str, window: str) -> str:
     """The heads in `hidden` of the classes and functions that the first line of `window` stands in, outermost first."""
     limit = _indent(next((line for line in window.split("\n") if line.strip()), ""))
     heads: list[str] = []
-    for line in reversed(hidden.split("\n")):
+    for line in reversed(hidden[-SCOPES_WITHIN:].split("\n")):
         if limit == 0:
             break
         if line.strip() and _indent(line) < limit and line.strip()[0] not in ")]}":
