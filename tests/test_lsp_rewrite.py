@@ -126,6 +126,7 @@ async def test_an_action_offered_for_an_older_text_is_not_made(editor: EditingCl
         ({"applied": False}, "did not make the edit."),
         ({"error": {"code": -32603, "message": "no"}}, "did not make the edit: no"),
         ("nonsense", "did not"),
+        ({"applied": True}, "the document is as it was"),
     ],
 )
 async def test_an_editor_that_does_not_apply_is_named(editor: EditingClient, reply: Any, sentence: str) -> None:

@@ -30,6 +30,9 @@ Say: TypeAlias = Callable[[str], None]
 APPLY_TIMEOUT_S = 10.0
 """An editor that has not said by then whether it applied an edit is not waited for."""
 CREATE_TIMEOUT_S = 1.0
+CHANGE_TIMEOUT_S = 2.0
+"""By then an edit that was applied has come back as a change of the document."""
+POLL_S = 0.02
 DEADLINE_MS = 60_000.0
 """Of one request: what is unfinished then is refused."""
 PREVIEW = "seedfill/preview"
@@ -159,10 +162,21 @@ async def apply(ls: Server, plan: Plan) -> None:
         raise Refusal("The editor did not say whether it made the edit: look before you ask again.") from None
     except JsonRpcException as error:
         raise Refusal(f"The editor did not make the edit: {error.message}") from None
+    if answer.applied and not await _has_moved(ls, plan.target):
+        raise Refusal("The editor says that it made the edit, but the document is as it was.")
     if not answer.applied:
         raise Refusal(
             f"The editor did not make the edit{f': {answer.failure_reason}' if answer.failure_reason else '.'}"
         )
+
+
+async def _has_moved(ls: Server, target: Target) -> bool:
+    """Whether the document changes soon, as it must: Neovim says that it applied what it refused."""
+    for _ in range(round(CHANGE_TIMEOUT_S / POLL_S)):
+        if not target.document.is_still(target.snapshot):
+            return True
+        await ls.clock.sleep(POLL_S)
+    return False
 
 
 def workspace_edit(ls: Server, plan: Plan) -> lsp.WorkspaceEdit:
