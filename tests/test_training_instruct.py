@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
+import lzma
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from lsp_server.presets import PRESETS
+from seedfill import cli
 from seedfill.evaluation.edit_checks import accepts
 from seedfill.evaluation.edit_tasks import read_edit_tasks
 from seedfill.training import corpus
@@ -127,6 +130,24 @@ def test_tasks_are_written_as_the_evaluation_reads_them(tmp_path: Path) -> None:
     assert not any(accepts(task.kind, task.source, task.source, task.gold) for task in tasks)
     plain = {kind: {text for text in wordings()[kind].train if "{" not in text} for kind in kinds}
     assert not any(task.instruction.casefold().rstrip(".") in plain[task.kind] for task in tasks)
+
+
+def test_instruct_set_writes_a_task_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = "".join(json.dumps(asdict(document)) + "\n" for document in STDLIB[:4])
+    (tmp_path / "heldout.jsonl.xz").write_bytes(lzma.compress(lines.encode()))
+    out = tmp_path / "tasks.jsonl"
+    arguments = ["train", "instruct-set", "--corpus", str(tmp_path), "--out", str(out), "--per-kind", "1", "--json"]
+    assert cli.run(arguments) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["tasks"] == len(read_edit_tasks(out)) > 5
+    first = out.read_bytes()
+    assert cli.run(arguments) == 0
+    assert out.read_bytes() == first
+
+
+def test_instruct_set_complains_where_nothing_is_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["train", "instruct-set", "--corpus", str(tmp_path), "--out", str(tmp_path / "t")]) == 2
+    assert "no heldout corpus" in capsys.readouterr().err
 
 
 def test_editors_offer_the_plainest_wording_of_a_kind() -> None:
