@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seedfill import cli
-from seedfill.evaluation.calibration import draw, lowest_floor, measure
+from seedfill.evaluation.calibration import draw, is_very_text, lowest_floor, measure
 from tests.support.tiny_model import make_tiny_model
 
 PNG = b"\x89PNG\r\n"
@@ -37,6 +37,14 @@ def test_a_reliability_table() -> None:
 )
 def test_the_lowest_floor(points: list[tuple[float, bool]], target: float, floor: float | None) -> None:
     assert lowest_floor(points, target) == floor
+
+
+@pytest.mark.parametrize(
+    ("completion", "gold", "is_right"),
+    [("x", "x", True), ("x\ny", "x", True), ("x\ny", "x\nz", False), ("x", "x\ny", False), ("x ", "x", False)],
+)
+def test_a_line_is_judged_as_a_line(completion: str, gold: str, is_right: bool) -> None:
+    assert is_very_text(completion, gold) is is_right
 
 
 def test_nothing_measured_is_none_not_zero() -> None:

@@ -39,7 +39,7 @@ def calibration(
 
     Example: seedfill eval calibration SingleLine.jsonl.gz --limit 300 --plot reliability.png
     """
-    from seedfill.evaluation.calibration import draw, measure
+    from seedfill.evaluation.calibration import draw, is_very_text, measure
     from seedfill.evaluation.infill import InfillOptions, answer_tasks, judge
     from seedfill.evaluation.tasks import read_tasks, spread
 
@@ -55,7 +55,7 @@ def calibration(
         with stderr_console().status("Running the tests …"):
             right = [verdict.passed for verdict in judge(chosen, answers)]
     else:
-        right = [answer.completion == task.gold for task, answer in zip(chosen, answers, strict=True)]
+        right = [is_very_text(answer.completion, task.gold) for task, answer in zip(chosen, answers, strict=True)]
     points = [
         (answer.confidence, bool(is_right))
         for answer, is_right in zip(answers, right, strict=True)

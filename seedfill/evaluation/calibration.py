@@ -15,6 +15,11 @@ Point: TypeAlias = tuple[float, bool]
 FLOORS = tuple(n / 20 for n in range(20))
 
 
+def is_very_text(completion: str, gold: str) -> bool:
+    """Whether a completion is the gold text; an editor shows but a line where there is room for no more."""
+    return (completion if "\n" in gold else completion.partition("\n")[0]) == gold
+
+
 def measure(points: Sequence[Point], *, n_bins: int = 10, target: float = 0.3) -> dict[str, Any]:
     """A reliability table, what each floor would show, and the lowest floor at which `target` of that is right.
 
