@@ -2,7 +2,7 @@
 
 At random cursors in the given files a stretch of text is taken out: the rest of a line, a piece of one, or a few lines.
 The model fills it. Shown is what is left after the filters; it is right when the file goes on with it, and it doubles
-the suffix when it ends with what follows the cursor. Each row leaves one filter out, so that its own part is seen.
+the suffix when `seedfill eval typing` would say so. Each row leaves one filter out, so that its own part is seen.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from lsp_server.settings import settings_from
 from sampler.engine import Engine
 from sampler.messages import Event, Failure, InfillResult, Policy
 from seedfill.errors import CommandError
+from seedfill.evaluation.duplicates import repeats_suffix
 
 
 class Answered(NamedTuple):
@@ -103,14 +104,8 @@ def figures(answered: list[Answered], filters: tuple[Filter, ...]) -> Figures:
     """What is shown under some filters, and how much of it is right."""
     shown = [(one, text) for one in answered if (text := postprocess(one.written, one.place, filters)).strip()]
     right = [text for one, text in shown if (one.gold + one.place.after).startswith(text)]
-    doubled = [text for one, text in shown if _doubles(text, one.place.after) and text not in one.gold]
+    doubled = [text for one, text in shown if repeats_suffix(text, one.place.before, one.place.after)]
     return Figures(len(shown), len(right), len(doubled), sum(len(text) - 1 for text in right))
-
-
-def _doubles(text: str, after: str) -> bool:
-    """Whether the last characters of `text`, more than blanks, are those that follow the cursor."""
-    ends = (text[-n:] for n in range(1, min(len(text), len(after)) + 1) if after.startswith(text[-n:]))
-    return any(end.strip() for end in ends)
 
 
 if __name__ == "__main__":

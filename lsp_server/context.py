@@ -56,12 +56,16 @@ class Place:
         return self.syntax.surroundings if self.syntax else "code"
 
     @property
+    def is_confined(self) -> bool:
+        """Whether there is room for one line only: text follows on it, or it is a string or a comment."""
+        return self.inside_line or self.surroundings in ("string", "comment")
+
+    @property
     def one_line(self) -> bool:
-        """Whether there is room for one line only: inside a line, a string, a comment or an unfinished statement."""
-        if self.inside_line or self.surroundings in ("string", "comment"):
-            return True
+        """Whether one line is what is wanted unasked: confined to it, or to finish the statement begun on it."""
         begun = self.line_before.rstrip()
-        return bool(begun) and self.surroundings == "code" and not begun.endswith(LINE_GOES_ON)
+        is_begun = bool(begun) and self.surroundings == "code" and not begun.endswith(LINE_GOES_ON)
+        return self.is_confined or is_begun
 
     def lines_above(self, n: int) -> list[str]:
         """The last `n` lines above the cursor's, in order."""
@@ -86,10 +90,12 @@ def infill_request(
     client: str,
     path: str,
     snippets: tuple[Snippet, ...] = (),
+    by_hand: bool = False,
 ) -> InfillRequest:
     """The request for what belongs at `place`; `client` tells this server's documents from another's.
 
-    Snippets take their room from what stands before the cursor.
+    Snippets take their room from what stands before the cursor. A statement that was begun is finished on its line,
+    which is soon done, or asked for `by_hand` on as many as it takes.
     """
     completion = settings.completion
     return InfillRequest(
@@ -99,7 +105,7 @@ def infill_request(
         path=path,
         snippets=snippets,
         max_tokens=completion.max_tokens,
-        one_line=place.one_line,
+        one_line=place.is_confined if by_hand else place.one_line,
         deadline_ms=completion.deadline_ms or None,
         model=settings.sampler.model,
     )

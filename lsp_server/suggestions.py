@@ -177,6 +177,7 @@ class Suggestions:
             client=self._client,
             path=path_in_workspace(query.path, query.folders),
             snippets=self._snippets(query, started) if query.settings.completion.snippets else (),
+            by_hand=query.invoked,
         )
         request = dataclasses.replace(request, n_candidates=query.n_candidates)
         asked = self._clock.now()

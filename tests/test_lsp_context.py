@@ -48,6 +48,15 @@ def test_syntax_decides_between_one_line_and_several(marked: str, one_line: bool
     assert request_at(marked).one_line is one_line
 
 
+def test_a_statement_takes_the_lines_it_needs_when_asked_by_hand() -> None:
+    snapshot = Snapshot(uri="file:///w/a.py", language="python", version=1, text="x = ")
+    for marked, one_line in (("x = ║", False), ("f(║)", True), ("# ║", True)):
+        before, _, after = marked.partition("║")
+        place = place_at(before + after, len(before), "python")
+        request = infill_request(snapshot, place, settings_from()[0], client="me", path="a.py", by_hand=True)
+        assert request.one_line is one_line
+
+
 def test_the_model_sees_unix_lines() -> None:
     assert request_at("a\r\nb║\r\nc\r\n").pieces == ("a\nb", "\nc\n")
 

@@ -393,5 +393,5 @@ async def test_the_completion_fallback() -> None:
         params = {key: value for key, value in buffer.here().items() if key != "context"}
         (item,) = (await editor.client.request("textDocument/completion", params))["items"]
         assert item["label"] == "range(10):"
-        assert item["textEdit"] == {"range": buffer.range(9, 12), "newText": "range(10):"}
+        assert item["textEdit"] == {"range": buffer.range(9, 12), "newText": "range(10):\n    pass"}
         assert item["filterText"].startswith("ran")

@@ -1,4 +1,4 @@
-"""Text in the middle of a line, of a statement, of a string or of a comment stays on its line."""
+"""Text in the middle of a line, of a string or of a comment stays on its line."""
 
 from __future__ import annotations
 
@@ -6,5 +6,9 @@ from lsp_server.context import Place
 
 
 def one_line(text: str, place: Place) -> str:
-    """The first line of `text` where the place has room for one line: more would tear something apart."""
-    return text.partition("\n")[0] if place.one_line else text
+    """The first line of `text` where the place has room for one line: more would tear something apart.
+
+    Likewise where a statement was begun and no grammar knows its end.
+    """
+    is_one = place.is_confined if place.syntax else place.one_line
+    return text.partition("\n")[0] if is_one else text
