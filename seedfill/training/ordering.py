@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch.distributed as dist
+
 from sampler.checkpoint import LoadedModel
 from seedfill.training.corpus import Document
 from seedfill.training.recipes import Recipe
@@ -34,16 +36,22 @@ def prepare(
     on_shard: Callable[[str], None],
     *,
     is_resumed: bool,
+    rank: int = 0,
+    world: int = 1,
 ) -> Pools:
     """Make the trajectories that are missing, unless training on them has begun; read and select them.
 
-    Raises StoreError where the folder holds those of other weights.
+    Of several processes each makes its share of the shards and waits for the others. Raises StoreError where the
+    folder holds those of other weights.
     """
     candidates = recipe.candidates
     fewer = replace(candidates, n_samples=max(int(candidates.n_samples * HELDOUT_SHARE), 1))
     for name, documents, share in (("train", train, candidates), ("heldout", heldout, fewer)):
         if not is_resumed:
-            _make(folder / name, model, documents, share, recipe.seed, on_shard)
+            own = range(rank, share.n_shards, world)
+            _make(folder / name, model, documents, share, recipe.seed, own, on_shard)
+    if world > 1:
+        dist.barrier()
     all_heldout = read_store(folder / "heldout")
     return Pools(
         select(read_store(folder / "train"), candidates.n_keep), all_heldout, select(all_heldout, candidates.n_keep)
@@ -64,12 +72,13 @@ def _make(
     documents: Sequence[Document],
     candidates: Candidates,
     seed: int,
+    own: range,
     on_shard: Callable[[str], None],
 ) -> None:
     def told(shard: int) -> None:
         on_shard(f"{folder.name}: shard {shard + 1} of {candidates.n_shards}")
 
-    fill_store(folder, model, documents, candidates, seed=seed, on_shard=told)
+    fill_store(folder, model, documents, candidates, seed=seed, shards=own, on_shard=told)
 
 
 def _mean_elbo(trajectories: Sequence[Trajectory]) -> float:

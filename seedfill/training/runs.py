@@ -199,6 +199,8 @@ def _prepare(trainer: Trainer, request: Request, log: Log) -> Pools:
         trainer.data.heldout,
         lambda text: log({"trajectories": text}),
         is_resumed=trainer.step > 0,
+        rank=trainer.rank,
+        world=trainer.world,
     )
 
 

@@ -79,7 +79,7 @@ def fill_store(
     """
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, _description(model, candidates, seed))
-    missing = [k for k in shards or range(candidates.n_shards) if not _shard(folder, k).is_file()]
+    missing = [k for k in (range(candidates.n_shards) if shards is None else shards) if not _shard(folder, k).is_file()]
     for k in missing:
         _write(_shard(folder, k), make_shard(model, documents, candidates, seed, k))
         if on_shard is not None:
