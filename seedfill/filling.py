@@ -65,10 +65,11 @@ async def fill_holes(sampler: Sampler, source: SourceFile, marker: str, options:
     pieces = source.text.split(marker)
     if len(pieces) == 1:
         raise Refused(f"{source.path} has no {marker}, so there is nothing to fill.")
+    seen = [*map(model_text, pieces)]
     filled, fills, confidences, results = pieces[0], [], [], []
     for group in hole_groups(pieces):
-        seen = group_pieces(model_text(filled), [*map(model_text, pieces)], group)
-        result = await sampler.infill(_request(source, seen, options))
+        shown = group_pieces(model_text(filled), seen, group)
+        result = await sampler.infill(_request(source, shown, options))
         best = result.candidates[0]
         for hole, text in zip(group, map(source.with_own_newlines, best.fills), strict=True):
             filled += text + pieces[hole + 1]

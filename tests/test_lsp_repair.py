@@ -115,6 +115,8 @@ async def test_quick_fixes_from_end_to_end() -> None:
         assert buffer.text == "a = 1\nx = (a + 2)\nprint(a)\n"
         stale = asyncio.create_task(buffer.run("seedfill.replaceDoubt", hint["range"], "x", "a"))
         assert (await stale)["applied"] is False
+        editor.client.notify("textDocument/didClose", {"textDocument": {"uri": buffer.uri}})
+        await editor.client.notification("textDocument/publishDiagnostics", lambda params: params["diagnostics"] == [])
 
 
 async def _fix(buffer: Any, part: str, complaint: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from lsprotocol import types as lsp
 from lsp_server.documents import Change, Document, Position
 from lsp_server.features.next_edit import note_change
 from lsp_server.features.query import query_at
+from lsp_server.features.repair import clear_doubts
 from lsp_server.protocol import Server
 from lsp_server.silence import silence
 
@@ -58,7 +59,8 @@ def did_save(server: Server, params: lsp.DidSaveTextDocumentParams) -> None:
 
 def did_close(server: Server, params: lsp.DidCloseTextDocumentParams) -> None:
     """Let go of the document and of what was suggested in it."""
-    server.documents.pop(params.text_document.uri, None)
+    if document := server.documents.pop(params.text_document.uri, None):
+        clear_doubts(server, document)
     server.suggestions.forget(params.text_document.uri)
     server.neighbours.forget(params.text_document.uri)
     server.feedback.forget(params.text_document.uri)

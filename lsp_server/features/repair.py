@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any
+from weakref import WeakSet
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
 
-from lsp_server.documents import Position
+from lsp_server.documents import Document, Position
 from lsp_server.edits import Replacement, select
 from lsp_server.features.editing import (
     MOVED_ON,
@@ -40,6 +41,9 @@ MAX_FIXES = 3
 SHOWN_CHARACTERS = 60
 
 KIND = lsp.CodeActionKind.QuickFix
+
+_marked: WeakSet[Document] = WeakSet()
+"""Documents with hints."""
 
 
 async def plan_repair(ls: Server, say: Say, uri: Any = None, span: Any = None, message: Any = "") -> Plan:
@@ -84,9 +88,17 @@ async def mark_doubts(ls: Server, *arguments: Any) -> int:
     except Refusal as refusal:
         ls.tell(str(refusal))
         return 0
+    _marked.add(target.document)
     params = lsp.PublishDiagnosticsParams(target.snapshot.uri, hints, target.snapshot.version)
     ls.text_document_publish_diagnostics(params)
     return len(hints)
+
+
+def clear_doubts(ls: Server, document: Document) -> None:
+    """Take the hints of a document back, where it has some."""
+    if document in _marked:
+        _marked.discard(document)
+        ls.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(document.uri, []))
 
 
 def repair_offers(ls: Server, target: Target, diagnostics: Iterable[lsp.Diagnostic]) -> Iterator[Offer]:
