@@ -388,10 +388,10 @@ async def test_restarting_the_service_ends_what_runs_and_starts_a_new_one(editor
 
 async def test_the_completion_fallback() -> None:
     async with editing(options={"completion": {"fallback": True, "debounceMs": 0, "speculative": False}}) as editor:
-        editor.script.rules({"before": "ran", "fills": ["ge(10):\n    pass"]})
+        editor.script.rules({"before": "ran", "fills": ["ge(10):"]})
         buffer = editor.open("for x in ran║\n")
         params = {key: value for key, value in buffer.here().items() if key != "context"}
         (item,) = (await editor.client.request("textDocument/completion", params))["items"]
         assert item["label"] == "range(10):"
-        assert item["textEdit"] == {"range": buffer.range(9, 12), "newText": "range(10):\n    pass"}
+        assert item["textEdit"] == {"range": buffer.range(9, 12), "newText": "range(10):"}
         assert item["filterText"].startswith("ran")

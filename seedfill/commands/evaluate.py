@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,7 +58,7 @@ def infill(
     from seedfill.evaluation.infill import InfillOptions, answer_tasks, figures, judge, prediction
     from seedfill.evaluation.tasks import read_tasks
 
-    chosen = _chosen(read_tasks(tasks), tasks, limit, out)
+    chosen = _chosen(read_tasks, tasks, limit, out)
     options = InfillOptions(
         seed=seed,
         max_tokens=max_tokens,
@@ -115,7 +115,7 @@ def edit(
     from seedfill.evaluation.editor import EditOptions, SamplerEditor
     from seedfill.evaluation.edits import answer_edits, edit_figures, judge_edits, prediction
 
-    chosen = _chosen(read_edit_tasks(tasks), tasks, limit, out)
+    chosen = _chosen(read_edit_tasks, tasks, limit, out)
     options = EditOptions(
         seed=seed,
         start=start,
@@ -193,13 +193,13 @@ def _nested(assignments: list[str]) -> dict[str, Any]:
     return nested
 
 
-def _chosen(tasks: Sequence[Task], path: Path, limit: int | None, out: Path | None) -> list[Task]:
+def _chosen(read: Callable[[Path], Sequence[Task]], path: Path, limit: int | None, out: Path | None) -> list[Task]:
     """The tasks to answer; complains before the work begins of what would spoil it."""
     from seedfill.evaluation.tasks import spread
 
     if out is not None and not out.absolute().parent.is_dir():
         raise BadInput(f"There is no folder {out.absolute().parent} to write {out.name} to.")
-    chosen = spread(tasks, limit)
+    chosen = spread(read(path), limit)
     if limit is not None and len(chosen) < limit:
         complain(f"{path} holds {len(chosen)} tasks, not {limit}; all of them are taken.")
     return chosen
