@@ -49,7 +49,7 @@ def _equals_gold(_before: ast.Module, answer: ast.Module, gold: ast.Module) -> b
 def _type_hints(before: ast.Module, answer: ast.Module, gold: ast.Module) -> bool:
     """Annotated where gold is, with something that is a type here, and otherwise as it was."""
     hints, wanted = _hints(answer), _hints(gold)
-    known = _TYPES | {name for tree in (before, gold) for name in _bound(tree)}
+    known = _TYPES | _bound(before) | {node.id for hint in wanted.values() for node in _names(hint)}
     new = [hint for place, hint in hints.items() if place not in _hints(before)]
     are_types = all(_is_type(hint, known) for hint in new)
     return wanted.keys() <= hints.keys() and are_types and _same(_unhinted(answer), _unhinted(before))
@@ -116,10 +116,16 @@ def _bound(tree: ast.Module) -> set[str]:
 def _is_type(hint: ast.expr, known: set[str]) -> bool:
     """Made of known names; a string counts by what is written in it."""
     if isinstance(hint, ast.Constant) and isinstance(hint.value, str):
-        inner = _parsed(hint.value)
-        return inner is not None and all(node.id in known for node in ast.walk(inner) if isinstance(node, ast.Name))
+        return _parsed(hint.value) is not None and all(node.id in known for node in _names(hint))
     is_made_of_types = isinstance(hint, ast.Name | ast.Attribute | ast.Subscript | ast.BinOp | ast.Constant)
-    return is_made_of_types and all(node.id in known for node in ast.walk(hint) if isinstance(node, ast.Name))
+    return is_made_of_types and all(node.id in known for node in _names(hint))
+
+
+def _names(hint: ast.expr) -> list[ast.Name]:
+    """The names in an annotation, also in one that is written as a string."""
+    is_text = isinstance(hint, ast.Constant) and isinstance(hint.value, str)
+    tree = _parsed(str(getattr(hint, "value", ""))) if is_text else hint
+    return [] if tree is None else [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
 
 
 class _Unhinted(ast.NodeTransformer):

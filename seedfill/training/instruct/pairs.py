@@ -52,15 +52,14 @@ def make_pair(text: str, kind: str, rng: Random) -> Pair | None:
     return _pair(source, kind, rng)
 
 
-def draw_pair(text: str, rng: Random, kinds: tuple[str, ...] = ()) -> Pair | None:
-    """An edit somewhere in a stretch of `text`, of one of `kinds` (all), the rarer ones tried first."""
+def draw_pair(text: str, rng: Random) -> Pair | None:
+    """An edit of any kind somewhere in a stretch of `text`, the rarer kinds tried first."""
     start, end = excerpt(text, rng)
     try:
         source = Source(text[start:end])
     except (SyntaxError, ValueError, RecursionError):
         return None
-    weights = {kind: _WEIGHTS.get(kind, 1.0) for kind in kinds or TRANSFORMATIONS}
-    order = sorted(weights, key=lambda kind: rng.random() ** (1 / weights[kind]), reverse=True)
+    order = sorted(TRANSFORMATIONS, key=lambda kind: rng.random() ** (1 / _WEIGHTS.get(kind, 1.0)), reverse=True)
     for kind in order[:N_KINDS]:
         pair = _pair(source, kind, rng)
         if pair is not None:

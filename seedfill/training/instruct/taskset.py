@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from seedfill.training.corpus import Document
-from seedfill.training.instruct.pairs import draw_pair, excerpt, instruction
+from seedfill.training.instruct.pairs import excerpt, instruction, make_pair
 from seedfill.training.instruct.source import TRANSFORMATIONS
 from seedfill.training.instruct.wordings import Choice
 
@@ -33,7 +33,7 @@ def _task(document: Document, kind: str, rng: Random, choice: Choice) -> dict[st
     """A task from a stretch of the file, which stands for a file of its own."""
     start, end = excerpt(document.text, rng)
     after = document.text[start:end]
-    pair = draw_pair(after, rng, (kind,))
+    pair = make_pair(after, kind, rng)
     asked = pair and instruction(pair, rng, choice)
     if pair is None or not asked:
         return None
