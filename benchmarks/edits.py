@@ -2,7 +2,8 @@
 
 Edits: a few lines of the running Python's own library with one character lost, and the request to fix them, from masks
 token by token, from masks in verified drafts, and from the old code. Accepted by agreement, old code leads to the text
-that is written token by token; "same" says how often, of those that came to an end. Times are a service's own, of an otherwise idle machine.
+that is written token by token; "same" says how often, of those that came to an end. Times are a service's own, of an
+otherwise idle machine.
 """
 
 from __future__ import annotations
