@@ -57,7 +57,8 @@ class Home:
         connection = _UnixConnection(self.place.socket)
         with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
             connection.request("GET", path)
-            return connection.getresponse().read()
+            with connection.getresponse() as answer:  # closed also where the service dies in the middle of it
+                return answer.read()
         return None
 
     def client(self) -> httpx.Client:
