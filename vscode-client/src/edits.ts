@@ -8,7 +8,6 @@ import type { Session } from "./session";
 
 const HISTORY = "instructions";
 const N_REMEMBERED = 20;
-const PRESETS = ["add type hints", "add a docstring", "handle errors", "use f-strings", "return early", "fix the bug"];
 
 /** Ask what is to become of the selection, and have it done. */
 export async function rewriteSelection(session: Session, memory: Memento): Promise<void> {
@@ -48,12 +47,7 @@ export async function applyInParts(
 
 async function askForInstruction(memory: Memento): Promise<string | undefined> {
   const history = memory.get<string[]>(HISTORY, []);
-  const presets = PRESETS.filter((preset) => !history.includes(preset));
-  const known: QuickPickItem[] = [
-    ...history.map((label) => ({ label, description: "asked before" })),
-    ...presets.map((label) => ({ label })),
-  ];
-  const instruction = await pickOrType(known);
+  const instruction = await pickOrType(history.map((label) => ({ label, description: "asked before" })));
   if (instruction) {
     const others = history.filter((other) => other !== instruction);
     await memory.update(HISTORY, [instruction, ...others].slice(0, N_REMEMBERED));
@@ -65,7 +59,7 @@ async function askForInstruction(memory: Memento): Promise<string | undefined> {
 function pickOrType(known: readonly QuickPickItem[]): Promise<string | undefined> {
   const box = window.createQuickPick();
   box.title = "Rewrite Selection";
-  box.placeholder = "What is to become of it? Type an instruction, or choose one";
+  box.placeholder = "What is to become of it? Type an instruction, or choose an old one";
   box.items = known;
   return new Promise((resolve) => {
     box.onDidChangeValue((value) => {

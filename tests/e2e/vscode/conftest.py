@@ -26,7 +26,6 @@ from tests.e2e.vscode.workbench import (
 from tests.support.lsp_scripted import COMMAND, Script
 
 Open: TypeAlias = Callable[..., Window]
-PICTURES = ROOT / "reports" / "e2e-vscode"
 FAILED = pytest.StashKey[bool]()
 
 
@@ -105,7 +104,7 @@ def _picture_of_failure(request: pytest.FixtureRequest, windows: list[Window]) -
     if request.node.stash[FAILED]:
         for i, window in enumerate(windows):
             try:
-                window.screenshot(PICTURES / f"{request.node.name}-{i}.png")
+                window.picture(f"failure-{request.node.name}-{i}")
             except Error as error:
                 print(f"No picture of window {i}: {error}")
 

@@ -11,8 +11,8 @@ from tests.e2e.vscode.workbench import Window, eventually
 from tests.support.lsp_scripted import Script
 
 BEFORE = "def area(width, height):\n"
-OLD = "    result = width * height\n    print(result)\n    return result"
-NEW = "    area = width * height\n    print(result)\n    return area"
+OLD = "    result = width * height\n    print(width, height)\n    return result"
+NEW = "    area = width * height\n    print(width, height)\n    return area"
 AFTER = "\n\n\nz = 1\n"
 RULE = {"before": BEFORE, "fills": [NEW]}
 
@@ -50,6 +50,7 @@ def test_each_part_of_an_edit_can_be_kept_or_taken_back(window: Window) -> None:
     window.wait_for_text(f"{BEFORE}{NEW}{AFTER}")
     lenses = window.page.locator(".codelens-decoration a")
     eventually(lambda: lenses.count() == 4, "two ways to go for each of two parts", lenses.count)
+    window.focus("Control+End").picture("edit")
     window.page.locator(".codelens-decoration a", has_text="Take back").first.click()
     window.wait_for_text(f"{BEFORE}{OLD.splitlines()[0]}\n{NEW.partition(chr(10))[2]}{AFTER}")
     eventually(lambda: lenses.count() == 2, "one part left", lenses.count)

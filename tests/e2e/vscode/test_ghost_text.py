@@ -30,6 +30,7 @@ def test_ghost_text_appears_while_typing_and_tab_accepts_it(window: Window, scri
     script.rules(RULE)
     window.edit(f"{BEFORE}║\n").type(TYPED)
     window.wait_for_ghost(FILL)
+    window.picture("ghost-text")
     window.wait_for_text(f"{BEFORE}{TYPED}\n")
     window.press("Tab")
     window.wait_for_no_ghost()

@@ -22,6 +22,7 @@ import psutil
 from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[3]
+PICTURES = ROOT / "reports" / "e2e-vscode"
 PATIENCE_S = float(os.environ.get("SEEDFILL_TEST_PATIENCE_S", "60"))
 CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 QUIET = {
@@ -78,6 +79,7 @@ class VSCode:
         serve = ["--host=127.0.0.1", f"--port={self.port}", "--without-connection-token"]
         self.process = subprocess.Popen(
             [*self._command, *serve],
+            env=_without_pip_settings(),
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=subprocess.STDOUT,
@@ -89,6 +91,7 @@ class VSCode:
         for scope in ("User", "Machine"):
             write_settings(self.folder / "user" / scope / "settings.json", {**QUIET, **settings})
         page = browser.new_context(viewport={"width": 1000, "height": 640}).new_page()
+        page.set_default_timeout(PATIENCE_S * 1000)
         payload = json.dumps([["openFile", f"vscode-remote://127.0.0.1:{self.port}{file}"]])
         query = urlencode({"folder": str(file.parent), "payload": payload}, quote_via=quote)
         page.goto(f"http://127.0.0.1:{self.port}/?{query}", wait_until="domcontentloaded")
@@ -135,7 +138,7 @@ class Window:
         self._names = (f"{file.stem}_{i}" for i in count(1))
         self._status = page.locator("[id='seedfill.seedfill.seedfill.status'] a")
         self._editor = page.locator(".editor-instance .view-lines")
-        self._editor.wait_for(timeout=PATIENCE_S * 1000)
+        self._editor.wait_for()
 
     def status(self) -> str:
         """What the status item says of itself: loading, ready, thinking, off or error; empty while there is none."""
@@ -169,11 +172,11 @@ class Window:
         self.press("Control+p")
         self._fill_quick_input(f"{self.file}:{line}:{column}", row=self.file.name)
         tab = self.page.locator(".tab.active", has_text=self.file.name)
-        tab.wait_for(timeout=PATIENCE_S * 1000)
+        tab.wait_for()
         shown = len(before) - start + 1
         place = self.page.locator("[id='status.editor.selection'] a", has_text=re.compile(rf"Ln {line}, Col {shown}\b"))
-        place.wait_for(timeout=PATIENCE_S * 1000)
-        self.page.locator(".editor-instance .monaco-editor.focused").wait_for(timeout=PATIENCE_S * 1000)
+        place.wait_for()
+        self.page.locator(".editor-instance .monaco-editor.focused").wait_for()
         return self
 
     def type(self, text: str, delay_ms: float = 30) -> None:
@@ -213,7 +216,7 @@ class Window:
     def wait_for_line(self, expected: str) -> None:
         """Wait until a line on screen reads so, up to its end; ghost text counts as well."""
         line = self.page.locator(".view-line", has_text=re.compile(re.escape(expected).replace(r"\ ", r"\s") + "$"))
-        line.first.wait_for(timeout=PATIENCE_S * 1000)
+        line.first.wait_for()
 
     def text(self) -> str:
         """The text, after saving what is not saved."""
@@ -227,12 +230,12 @@ class Window:
     def notification(self, text: str) -> str:
         """The whole of the notification that holds `text`."""
         item = self.page.locator(".notifications-toasts .notification-list-item-message", has_text=text).first
-        item.wait_for(timeout=PATIENCE_S * 1000)
+        item.wait_for()
         return item.inner_text()
 
     def click_notification(self, text: str, button: str) -> None:
         item = self.page.locator(".notifications-toasts .notification-list-item", has_text=text).first
-        item.locator(".monaco-button", has_text=button).first.click(timeout=PATIENCE_S * 1000)
+        item.locator(".monaco-button", has_text=button).first.click()
 
     @contextlib.contextmanager
     def film(self) -> Iterator[list[str]]:
@@ -242,9 +245,10 @@ class Window:
         yield frames
         frames += self.page.evaluate("() => { window.isFilming = false; return window.film; }")
 
-    def screenshot(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=path)
+    def picture(self, name: str) -> None:
+        """Keep what is on screen among the reports."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"{name}.png")
 
     def close(self) -> None:
         """Leave in good order: else the extension host and the language server live on for minutes."""
@@ -254,13 +258,13 @@ class Window:
 
     def _fill_quick_input(self, text: str, row: str | None = None) -> None:
         box = self.page.locator(".quick-input-widget:visible input[type=text]").first
-        box.wait_for(state="visible", timeout=PATIENCE_S * 1000)
+        box.wait_for(state="visible")
         box.fill(text)
         if row is not None:
             chosen = self.page.locator(".quick-input-list .monaco-list-row.focused", has_text=row).first
-            chosen.wait_for(timeout=PATIENCE_S * 1000)
+            chosen.wait_for()
         self.press("Enter")
-        box.wait_for(state="hidden", timeout=PATIENCE_S * 1000)
+        eventually(lambda: self.page.evaluate(IS_ANSWERED, text), "the end of the list")
 
 
 GHOST_TEXT = """() => {
@@ -270,6 +274,12 @@ GHOST_TEXT = """() => {
     return [inline, ...below.map((line) => line.textContent)].join("\\n").replaceAll("\\u00a0", " ");
 }"""
 
+
+IS_ANSWERED = """(text) => {
+    const list = document.querySelector(".quick-input-widget");
+    return list.style.display === "none" || list.querySelector("input[type=text]").value !== text;
+}"""
+"""The list is gone, or another one has come in its place."""
 
 START_FILM = f"""() => {{
     const ghost = {GHOST_TEXT};
@@ -310,6 +320,12 @@ def environment_of_a_home(folder: Path) -> dict[str, str]:
     """XDG folders below `folder`; the socket's has to be short."""
     homes = {f"XDG_{name}_HOME": str(folder / name.lower()) for name in ("CONFIG", "DATA", "CACHE", "STATE")}
     return {**homes, "XDG_RUNTIME_DIR": str(folder), "PYTHONPATH": str(ROOT)}
+
+
+def _without_pip_settings() -> dict[str, str]:
+    """This environment, in which pip finds nothing but what it is told of."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    return {**kept, "PIP_CONFIG_FILE": os.devnull}
 
 
 def _free_port() -> int:
