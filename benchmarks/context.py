@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import math
 import random
+import statistics
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
@@ -57,12 +58,24 @@ def main() -> None:
         "window, imports, scopes and snippets": (outlined, True),
     }
     table = Table(title=f"{len(cursors)} cursors in {len(files)} files, {model.id}")
-    for heading in ("context", "bits a character", "first choice", "tokens of context"):
+    for heading in ("context", "bits a character", "against the window", "first choice", "tokens of context"):
         table.add_column(heading, justify="left" if heading == "context" else "right")
+    alone: list[float] = []
     for name, kind in kinds.items():
         bits, first, length = score(model, cursors, files, *kind)
-        table.add_row(name, f"{bits:.3f}", f"{first:.3f}", f"{length:.0f}")
-    Console(width=100).print(table)
+        alone = alone or bits
+        per_character = sum(bits) / sum(len(cursor.gold) for cursor in cursors)
+        table.add_row(name, f"{per_character:.3f}", gain(bits, alone, cursors), f"{first:.3f}", f"{length:.0f}")
+    Console(width=120).print(table)
+
+
+def gain(bits: list[float], alone: list[float], cursors: list[Cursor]) -> str:
+    """How many bits a character fewer or more, and the standard error of that, from differences cursor by cursor."""
+    mean_length = sum(len(cursor.gold) for cursor in cursors) / len(cursors)
+    differences = [(one - other) / mean_length for one, other in zip(bits, alone, strict=True)]
+    if len(differences) < 2:
+        return ""
+    return f"{statistics.mean(differences):+.3f} ± {statistics.stdev(differences) / math.sqrt(len(differences)):.3f}"
 
 
 def draw(files: list[Neighbour], n: int, rng: random.Random) -> list[Cursor]:
@@ -81,21 +94,20 @@ def draw(files: list[Neighbour], n: int, rng: random.Random) -> list[Cursor]:
 @torch.inference_mode()
 def score(
     model: LoadedModel, cursors: list[Cursor], files: list[Neighbour], prefix: Prefix, with_snippets: bool
-) -> tuple[float, float, float]:
-    """Bits a character of the gold, the share of its tokens that came first, tokens of context on average."""
-    nats, n_first, n_tokens, n_characters, length = 0.0, 0, 0, 0, 0
+) -> tuple[list[float], float, float]:
+    """Bits of each cursor's gold, the share of its tokens that came first, tokens of context on average."""
+    bits, n_first, n_tokens, length = [], 0, 0, 0
     for cursor in cursors:
         context = _context(model, cursor, files, prefix, with_snippets)
         gold = [*model.tokenizer.encode(cursor.gold), model.tokenizer.id("<span_end>")]
         tokens = torch.tensor([[*context, *gold]])
         hidden = model.backbone(tokens, torch.arange(tokens.shape[1]), Causal())
         log_probs = model.backbone.logits(hidden[0, len(context) - 1 : -1]).float().log_softmax(-1)
-        nats -= log_probs.gather(1, torch.tensor(gold)[:, None]).sum().item()
+        bits.append(-log_probs.gather(1, torch.tensor(gold)[:, None]).sum().item() / math.log(2))
         n_first += int((log_probs.argmax(-1) == torch.tensor(gold)).sum())
         n_tokens += len(gold)
-        n_characters += len(cursor.gold)
         length += len(context)
-    return nats / math.log(2) / n_characters, n_first / n_tokens, length / len(cursors)
+    return bits, n_first / n_tokens, length / len(cursors)
 
 
 def _context(
