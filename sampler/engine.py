@@ -305,11 +305,10 @@ class Engine:
         """The folder of a model: the default one, a path, or a name in the user's models."""
         if name is None or name == self._default_id():
             return self._default
-        own = data_folder() / "models" / name
-        folder = own if own.is_dir() else Path(name).expanduser()
-        if not folder.is_dir():
-            raise BadMessage(f"There is no model {name!r}: `seedfill models list` shows those that can be used.")
-        return folder
+        for folder in (data_folder() / "models" / name, Path(name).expanduser()):
+            if name and _is_folder(folder):
+                return folder
+        raise BadMessage(f"There is no model {name[:80]!r}: `seedfill models list` shows those that can be used.")
 
     def _default_id(self) -> str | None:
         try:
@@ -336,3 +335,10 @@ def _default_budget(device: torch.device) -> int:
 
 def _no_progress(_: float) -> None:
     return None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long for the file system
+        return False

@@ -233,9 +233,6 @@ def _check(request: InfillRequest, profile: FamilyProfile, model: LoadedModel) -
         raise BadMessage(f"There is no policy {request.policy!r}: choose one of {', '.join(PARAMETERS)}.")
     if request.edit is not None:
         _check_edit(request, request.edit, profile, model)
-    if profile.languages and request.language not in profile.languages:
-        known = ", ".join(profile.languages)
-        raise BadMessage(f"The model {model.id} does not cover {request.language or 'no language'}, only {known}.")
 
 
 def _check_edit(request: InfillRequest, edit: Edit, profile: FamilyProfile, model: LoadedModel) -> None:

@@ -95,10 +95,15 @@ def test_fill_answers_for_odd_buffers(text: str, file: Path, capsys: pytest.Capt
     assert isinstance(body["text"], str)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [(["--model", "no-such"], "There is no model 'no-such'"), (["--language", "cobol"], "does not cover cobol")],
-)
+def test_fill_answers_in_languages_the_model_was_not_made_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "NOTES"
+    file.write_text("let x = \n")
+    assert isinstance(run_json(capsys, "fill", file, "--at", "1:9", "--max-tokens", 2)["text"], str)
+
+
+@pytest.mark.parametrize(("arguments", "complaint"), [(["--model", "no-such"], "There is no model 'no-such'")])
 def test_what_the_sampler_refuses_is_said_in_a_sentence(
     arguments: list[str], complaint: str, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -116,7 +116,8 @@ def test_cancelling_ends_with_one_failure(start: Callable[..., Engine], folder: 
     ("changes", "kind", "sentence"),
     [
         ({"model": "nowhere"}, "bad_input", "There is no model 'nowhere'"),
-        ({"language": "cobol"}, "bad_input", "does not cover cobol"),
+        ({"model": ""}, "bad_input", "There is no model ''"),
+        ({"model": "x" * 5_000}, "bad_input", "There is no model 'xxx"),
         ({"max_tokens": 1024, "pieces": ("a",) * 9, "instruction": "go " * 2000}, "bad_input", "too long"),
     ],
 )

@@ -217,7 +217,6 @@ def test_a_listener_that_fails_only_loses_its_own_request(model: LoadedModel) ->
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"language": "cobol"}, "does not cover cobol, only python"),
         ({"policy": "guess"}, "no policy 'guess'"),
         ({"max_tokens": 1024, "pieces": ("a",) * 9, "instruction": "x" * 9000}, "too long|use up"),
     ],
