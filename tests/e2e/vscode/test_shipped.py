@@ -6,6 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
+from statistics import median
 
 import psutil
 import pytest
@@ -42,17 +43,17 @@ def test_ghost_text_of_the_shipped_model_appears_while_typing_and_tab_accepts_it
 
 def test_a_document_of_20000_lines_stays_responsive(window: Window, record_property: pytest.RecordProperty) -> None:
     filler = "".join(f"value_{i} = {i}\n" for i in range(10_000))
-    window.edit(f"{filler}{TEXT}║\n\n\n{filler}")
-    typed, waits = "(self.items) + len(", []
+    begun, typed, waits = TEXT.removesuffix("len"), "len(", list[float]()
+    window.edit(f"{filler}{begun}║\n\n\n{filler}")
     for i, key in enumerate(typed):
         start = time.monotonic()
         window.type(key, delay_ms=0)
-        window.wait_for_line("        return len" + typed[: i + 1])
+        window.wait_for_line("        return " + typed[: i + 1])
         waits.append(time.monotonic() - start)
-    slowest = max(waits) * 1000
-    record_property("slowest_key_ms", round(slowest))
-    print(f"slowest key in 20,000 lines: {slowest:.0f} ms")
-    assert slowest < 1000
+    usual, slowest = (1000 * wait for wait in (median(waits), max(waits)))
+    record_property("key_ms", f"usual {usual:.0f}, slowest {slowest:.0f}")
+    print(f"a key in 20,000 lines is drawn after {usual:.0f} ms, the slowest after {slowest:.0f} ms")
+    assert usual < 500
     window.press(ASK)
     assert window.wait_for_ghost()
 

@@ -213,10 +213,10 @@ class Window:
     def wait_for_no_ghost(self) -> None:
         eventually(lambda: not self.ghost(), "the end of the ghost text")
 
-    def wait_for_line(self, expected: str) -> None:
-        """Wait until a line on screen reads so, up to its end; ghost text counts as well."""
-        line = self.page.locator(".view-line", has_text=re.compile(re.escape(expected).replace(r"\ ", r"\s") + "$"))
-        line.first.wait_for()
+    def wait_for_line(self, start: str) -> None:
+        """Wait until a line on screen starts so; ghost text may follow."""
+        pattern = re.compile("^" + re.escape(start).replace(r"\ ", r"\s"))
+        self.page.locator(".view-line", has_text=pattern).first.wait_for()
 
     def text(self) -> str:
         """The text, after saving what is not saved."""
