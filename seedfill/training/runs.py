@@ -118,6 +118,7 @@ def _trainer(recipe: Recipe, data: Data, request: Request, device: torch.device)
         compile=request.compile and not is_smoke and recipe.objective in ("next_token", "masked"),
         n_workers=request.n_workers,
         probe_tasks=0 if is_smoke else 24,
+        log_steps=1 if recipe.objective == "on_policy" else 10,  # few rollouts a step: the plot smooths over many
     )
     return Trainer(recipe, data, options)
 
