@@ -18,7 +18,7 @@ from tests.support.lsp_scripted import Script
 
 TEXT = "class Stack:\n    def __init__(self):\n        self.items = []\n\n    def __len__(self):\n        return len"
 ASK = "Alt+Backslash"
-"""VS Code's own key to ask for a suggestion: such a request is never withheld."""
+"""The key to ask for a suggestion: such a request is never withheld."""
 MAX_MORE_MIB = 100
 """What a further editor may add to the memory of all of Seedfill's processes."""
 
@@ -42,18 +42,15 @@ def test_ghost_text_of_the_shipped_model_appears_while_typing_and_tab_accepts_it
 
 
 def test_a_document_of_20000_lines_stays_responsive(window: Window, record_property: pytest.RecordProperty) -> None:
+    """Held against a short document in the same window, so that a busy machine counts for both."""
     filler = "".join(f"value_{i} = {i}\n" for i in range(10_000))
-    begun, typed, waits = TEXT.removesuffix("len"), "len(", list[float]()
-    window.edit(f"{filler}{begun}║\n\n\n{filler}")
-    for i, key in enumerate(typed):
-        start = time.monotonic()
-        window.type(key, delay_ms=0)
-        window.wait_for_line("        return " + typed[: i + 1])
-        waits.append(time.monotonic() - start)
-    usual, slowest = (1000 * wait for wait in (median(waits), max(waits)))
-    record_property("key_ms", f"usual {usual:.0f}, slowest {slowest:.0f}")
-    print(f"a key in 20,000 lines is drawn after {usual:.0f} ms, the slowest after {slowest:.0f} ms")
-    assert usual < 500
+    begun = TEXT.removesuffix("len")
+    short = _usual_key_ms(window.edit(f"{begun}║\n"), "len(")
+    window.press("Escape", "Control+s")
+    long = _usual_key_ms(window.edit(f"{filler}{begun}║\n\n\n{filler}"), "len(")
+    print(f"a key is drawn after {long:.0f} ms in 20,000 lines, after {short:.0f} ms in 6")
+    record_property("key_ms", f"{long:.0f} in 20,000 lines, {short:.0f} in 6")
+    assert long < 3 * short + 100
     window.press(ASK)
     assert window.wait_for_ghost()
 
@@ -103,6 +100,17 @@ def test_the_time_from_opening_a_window_to_the_first_suggestion(
     print(f"the editor's own start: {editor_s:.1f} s; from there to the first suggestion: {more_s:.1f} s")
     record_property("editor_start_s", round(editor_s, 2))
     record_property("first_suggestion_s", round(more_s, 2))
+
+
+def _usual_key_ms(window: Window, typed: str) -> float:
+    """From a key to its character on screen."""
+    waits = []
+    for i, key in enumerate(typed):
+        start = time.monotonic()
+        window.type(key, delay_ms=0)
+        window.wait_for_line("        return " + typed[: i + 1])
+        waits.append(1000 * (time.monotonic() - start))
+    return median(waits)
 
 
 def _servers(home: Path) -> list[psutil.Process]:
