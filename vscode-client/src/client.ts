@@ -52,10 +52,17 @@ const TAKES_PREVIEWS: StaticFeature = {
   clear: () => undefined,
 };
 
+/** Its troubles go to the log: what a person needs to know of them is said in plain words, once. */
+class QuietClient extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
+  }
+}
+
 /** A client, not started yet, of the server that `program` is. */
 export function createClient(program: string, { log, status, hunks }: Surroundings): LanguageClient {
   const server = { command: program, args: ["lsp"], transport: TransportKind.stdio };
-  const client: LanguageClient = new LanguageClient("seedfill", "Seedfill", server, {
+  const client: LanguageClient = new QuietClient("seedfill", "Seedfill", server, {
     documentSelector: DOCUMENTS,
     outputChannel: log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
