@@ -80,7 +80,7 @@ export class Session {
     const program = await this.#findProgram();
     this.#surroundings.log.info(`Starting ${program} lsp --stdio`);
     this.#client = createClient(program, this.#surroundings);
-    await this.#client.start();
+    await this.#client.start().catch((error: unknown) => this.#surroundings.log.error(String(error)));
     if (!this.#client.isRunning()) throw new Error(`${program} ended as soon as it was started: see the log.`);
     await this.#offer(this.#client.initializeResult?.capabilities.executeCommandProvider?.commands ?? []);
   }

@@ -1,15 +1,13 @@
-"""What a person sees when something is wrong, and what installing and removing the extension does."""
+"""What a person sees when something is wrong, and what a workspace may not choose."""
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.vscode.conftest import Open
-from tests.e2e.vscode.wheels import collect_wheels
-from tests.e2e.vscode.workbench import ROOT, VSCode, Window, eventually, write_program
+from tests.e2e.vscode.workbench import Window, write_program
 from tests.support.lsp_scripted import Script
 
 
@@ -23,12 +21,6 @@ def test_a_failing_model_is_visible_until_it_works_again(scripted: Path, script:
     window.edit("value = 1\ny =║\n").type(" ")
     window.wait_for_ghost("value")
     window.ready()
-
-
-def test_a_server_that_ends_at_once_is_said_to(home: Path, open_window: Open) -> None:
-    program = write_program(home / "bin" / "broken", ["sh", "-c", "echo 'no module named seedfill' >&2; exit 3"], {})
-    window = open_window(server__path=str(program)).wait_for_status("error")
-    assert str(program) in window.notification("ended as soon as it was started")
 
 
 def test_a_path_to_nothing_is_said_to_be_that(open_window: Open) -> None:
@@ -55,23 +47,6 @@ def test_an_installation_that_fails_says_why(tmp_path: Path, open_window: Open) 
     window.click_notification("Seedfill needs its server", "Install")
     assert "Installing the server failed: ERROR: " in window.notification("Installing the server failed")
     window.wait_for_status("error")
-
-
-def test_the_server_is_installed_from_a_folder_of_wheels_and_leaves_nothing_behind(
-    vscode: VSCode, tmp_path: Path, open_window: Open
-) -> None:
-    collect_wheels(ROOT / "pyproject.toml", tmp_path, hollow=("torch", "numpy"))
-    window = open_window(install__wheelFolder=str(tmp_path))
-    window.click_notification("Seedfill needs its server", "Install")
-    window.ready()
-    storage = vscode.folder / "user" / "User" / "globalStorage" / "seedfill.seedfill"
-    (program,) = storage.glob("server-*/bin/seedfill")
-    assert vscode.processes(str(program), "lsp")
-    window.close()
-    eventually(lambda: not vscode.processes(str(program), "lsp"), "the end of the server")
-    (uninstall,) = (vscode.folder / "extensions").glob("seedfill.seedfill-*/out/uninstall.js")
-    subprocess.run(["node", str(uninstall)], check=True)
-    assert not storage.exists()
 
 
 @pytest.fixture(autouse=True)
