@@ -33,6 +33,8 @@ class Canvas:
     stop_ids: frozenset[int]
     pieces: list[list[int]] = field(default_factory=list)
     one_line: bool = False
+    wants_text: bool = False
+    """Whether a span may not end before its first token."""
 
     @property
     def is_fixed(self) -> bool:
@@ -93,7 +95,8 @@ def canvases(request: InfillRequest, tokenizer: Tokenizer, profile: FamilyProfil
     if request.edit is not None:
         return [_edit(request, request.edit, tokenizer, profile.end_id, max_positions)]
     context = _context(request, tokenizer, max_positions)
-    return [from_context(context, request.max_tokens, stop_ids, one_line=request.one_line)]
+    canvas = from_context(context, request.max_tokens, stop_ids, one_line=request.one_line)
+    return [replace(canvas, wants_text=request.wants_text)]
 
 
 def from_context(context: Context, limit: int, stop_ids: frozenset[int], *, one_line: bool = False) -> Canvas:

@@ -124,6 +124,7 @@ def start_row(model: Model, canvas: Canvas, sampling: Sampling, slot: ContextSlo
         span.carry = forbid(model.backbone.logits(slot.last_hidden), model.is_forbidden)
         if sampling.is_checked:
             logits = _without_end(span, torch.arange(1), span.carry[None], canvas)
+            logits = _without_nothing(canvas, logits, torch.tensor([True]))
             _choose_next(canvas, span, int(_own_choice(row, span, logits, [])))
     return row
 
@@ -267,6 +268,8 @@ def _decide(model: Model, row: Row, logits: Tensor) -> None:
 def _answers(span: Span, where: Tensor, logits: Tensor, row: Row) -> list[tuple[int, int, float]]:
     """What becomes of which tokens: (index in the block, answer, probability)."""
     logits = _without_end(span, where, logits, row.canvas)
+    if not span.tokens:
+        logits = _without_nothing(row.canvas, logits, where == _block(span).n_anchor)
     if row.phase == "unmask":
         proposal, taken = unmask(logits, row.sampling)
     else:
@@ -278,10 +281,18 @@ def _answers(span: Span, where: Tensor, logits: Tensor, row: Row) -> list[tuple[
 def _without_end(span: Span, where: Tensor, logits: Tensor, canvas: Canvas) -> Tensor:
     """Logits (m, V) at tokens `where` of the block, without an end where a locked token is still to come."""
     must_go_on = span.must_go_on()
-    if must_go_on is None:
-        return logits
+    return logits if must_go_on is None else _without_stop(canvas, logits, must_go_on[where])
+
+
+def _without_nothing(canvas: Canvas, logits: Tensor, is_first: Tensor) -> Tensor:
+    """Logits (m, V) without an end in a span's first place, `is_first` (m,), where text is wanted."""
+    return _without_stop(canvas, logits, is_first) if canvas.wants_text else logits
+
+
+def _without_stop(canvas: Canvas, logits: Tensor, where: Tensor) -> Tensor:
+    """Logits (m, V) without what ends a span where `where` (m,) says so."""
     barred = torch.zeros_like(logits, dtype=torch.bool)
-    barred[:, list(canvas.stop_ids)] = must_go_on[where].to(logits.device)[:, None]
+    barred[:, list(canvas.stop_ids)] = where.to(logits.device)[:, None]
     return logits.masked_fill(barred, -torch.inf)
 
 

@@ -88,6 +88,8 @@ class InfillRequest:
     """The most a span may get; of an edit, by how much it may be longer than the selection."""
     one_line: bool = False
     """End the span before the first newline the model writes."""
+    wants_text: bool = False
+    """One span does not end before its first token: for a person who asked, and is not to get nothing."""
     seed: int = 0
     temperature: float = 0.0
     top_p: float = 1.0

@@ -91,6 +91,7 @@ def _request(source: SourceFile, pieces: tuple[str, ...], options: FillOptions) 
         path=source.path.name,
         n_candidates=options.n_candidates,
         max_tokens=options.max_tokens,
+        wants_text=len(pieces) == 2,
         seed=options.seed,
         model=options.model,
     )

@@ -203,6 +203,17 @@ def test_a_failure_stays_with_its_request(model: LoadedModel, monkeypatch: pytes
     assert fills(good)
 
 
+@pytest.mark.parametrize("policy", ["verified", "sequential", "threshold"])
+def test_who_wants_text_does_not_get_nothing(model: LoadedModel, policy: str) -> None:
+    """Newlines end these spans too, so that a random model often writes nothing."""
+    asked = {"policy": policy, "one_line": True, "max_tokens": 2, "temperature": 9.0, "block_size": 1}
+    free = [Heard(seed=i, **asked) for i in range(80)]
+    wanted = [Heard(seed=i, wants_text=True, **asked) for i in range(80)]
+    answer(model, *free, *wanted)
+    assert any(c.tokens == 1 and c.finish == "end" for one in free for c in one.result.candidates)
+    assert not any(c.tokens == 1 and c.finish == "end" for one in wanted for c in one.result.candidates)
+
+
 def test_a_listener_that_fails_only_loses_its_own_request(model: LoadedModel) -> None:
     def listener(event: Event) -> None:
         raise RuntimeError("gone")

@@ -107,7 +107,9 @@ async def _replay(
         await ours.sampler.infill(InfillRequest(document="warm-up", pieces=("def ", "\n")))
         tally.sampler_requests, tally.forwards, tally.cache_misses = 0, 0, Counter()
         for number, session in enumerate(typed):
-            await _Typist(editor, ours.journal, tally, rng, on_key).type(session, f"file:///replay/{number}/{quote(session.file.name)}")
+            await _Typist(editor, ours.journal, tally, rng, on_key).type(
+                session, f"file:///replay/{number}/{quote(session.file.name)}"
+            )
     finally:
         editor.reader.feed_eof()
         await serving
