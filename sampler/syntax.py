@@ -140,6 +140,15 @@ class Syntax:
         return None if statement is None else self._end_inside(statement)
 
     @cached_property
+    def opens_block(self) -> bool:
+        """Whether the insertion begins, on a line of its own, with a statement of a block whose head stands there."""
+        statement = self._statement()
+        head = statement and statement.parent and statement.parent.parent
+        if not head or b"\n" not in self.source[self.start : self._first_byte()]:
+            return False
+        return self.source.rfind(b"\n", 0, self.start) < head.start_byte < self.start
+
+    @cached_property
     def block_end(self) -> int | None:
         """Characters of the insertion up to the end of the block that the cursor stands in; None where it goes on."""
         node = self._leaf(self._first_byte())

@@ -11,8 +11,9 @@ def end_of_statement(text: str, place: Place) -> str:
     """`text` up to the end of the statement that the cursor's line has begun, with a comment behind it."""
     if place.syntax is None or not place.line_before.strip() or place.surroundings != "code":
         return text
-    end = place.syntax.inserted(text).statement_end
-    if end is None or not text[end:].strip():
+    parsed = place.syntax.inserted(text)
+    end = parsed.statement_end
+    if end is None or parsed.opens_block or not text[end:].strip():
         return text
     rest = text[end:].partition("\n")[0]
     return text[:end] + (rest if rest.lstrip().startswith(_COMMENTS) else "")
