@@ -11,4 +11,4 @@ if [[ -z ${PACKAGED:-} ]]; then
 fi
 export VSCODE NVIM
 export PYTHONPATH=$VSCODE/python${PYTHONPATH:+:$PYTHONPATH}
-exec "$PYTHON" -m pytest tests/e2e/vscode -o addopts= --junit-prefix=vscode --junitxml=reports/e2e-vscode.xml "$@"
+exec "$PYTHON" -m pytest tests/e2e/vscode -o addopts= -o junit_family=xunit1 --junit-prefix=vscode --junitxml=reports/e2e-vscode.xml "$@"
