@@ -110,7 +110,9 @@ def test_a_full_disk_is_said_and_training_goes_on(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(state, "save_file", full)
     said: list[dict[str, Any]] = []
-    _trainer(TINY, tmp_path, save_seconds=-1.0).run(said.append)
+    trainer = _trainer(TINY, tmp_path, save_seconds=-1.0)
+    trainer.run(said.append)
+    assert "No space left" in (trainer.unsaved or ""), "so that the run's end is not taken for a success"
     assert any("No space left" in entry.get("warning", "") for entry in said)
     assert said[-1]["step"] == TINY.n_steps
     assert not list(tmp_path.glob("*.partial"))

@@ -131,6 +131,8 @@ def run(
             ),
             lambda entry: print(json.dumps(entry), file=sys.stderr, flush=True),
         )
+    except runs.Unsaved as error:
+        _fail(str(error), 1)
     except runs.BadRun as error:
         _fail(str(error), 2)
     _report(figures, as_json)

@@ -33,6 +33,10 @@ class BadRun(Exception):
     """A run that cannot start; the text says why and what to do."""
 
 
+class Unsaved(Exception):
+    """A run that was done and whose last state could not be written; the text says why and what to do."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """How a recipe is to be run."""
@@ -81,6 +85,8 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
         raise BadRun(str(error)) from None
     if request.export is not None:
         export(trainer, request.export)
+    if trainer.unsaved is not None:
+        raise Unsaved(f"{trainer.unsaved} Make room there and go on with --resume.")
     if figure is not None:
         figures["after"] = figure()
     return figures

@@ -33,7 +33,7 @@ def save(folder: Path, step: int, weights: dict[str, nn.Parameter], optimisers: 
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)
-        raise StateError(f"The state of step {step} could not be written to {folder}: {error}") from None
+        raise StateError(f"The state of step {step} could not be written to {folder}: {error}.") from None
     for old in _files(folder)[:-2]:
         old.unlink()
     return path

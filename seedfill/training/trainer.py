@@ -80,6 +80,8 @@ class Trainer:
         self.step = 0
         self.tokens_seen = 0
         self.rewarm_from = -(10**9)
+        self.unsaved: str | None = None
+        """Why the newest state could not be written; None where it was."""
 
     def resume(self) -> bool:
         """Go on exactly from the newest state in the folder; False where there is none."""
@@ -228,17 +230,22 @@ class Trainer:
     def _log(self, log: Log, figures: dict[str, Any]) -> None:
         if self.rank == 0:
             entry = {"step": self.step, "tokens": self.tokens_seen, **figures}
-            self.options.folder.mkdir(parents=True, exist_ok=True)
-            with (self.options.folder / "log.jsonl").open("a") as file:
-                file.write(json.dumps(entry) + "\n")
+            try:
+                self.options.folder.mkdir(parents=True, exist_ok=True)
+                with (self.options.folder / "log.jsonl").open("a") as file:
+                    file.write(json.dumps(entry) + "\n")
+            except OSError as error:  # the figures are still said
+                entry["warning"] = f"The log could not be written to {self.options.folder}: {error}"
             log(entry)
 
     def _save(self, log: Log) -> None:
         if self.rank == 0:
             try:
                 state.save(self.options.folder, self.step, self.weights, self.optimisers)
+                self.unsaved = None
             except state.StateError as error:
-                self._log(log, {"warning": str(error)})
+                self.unsaved = str(error)
+                self._log(log, {"warning": self.unsaved})
 
 
 def initialised(model: Backbone) -> Backbone:
