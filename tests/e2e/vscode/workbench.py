@@ -31,6 +31,7 @@ QUIET = {
     "workbench.tips.enabled": False,
     "workbench.welcomePage.walkthroughs.openOnInstall": False,
     "workbench.layoutControl.enabled": False,
+    "workbench.quickOpen.closeOnFocusLost": False,
     "workbench.editor.limit.enabled": True,
     "workbench.editor.limit.value": 1,
     "workbench.editor.empty.hint": "hidden",
