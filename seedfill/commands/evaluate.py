@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
+LimitOption = Annotated[int | None, typer.Option(min=1, help="So many tasks, spread evenly over the source problems.")]
+OutOption = Annotated[Path | None, typer.Option(metavar="PREDICTIONS", help="Write an answer a line to this file.")]
+SeedOption = Annotated[int, typer.Option(help="The same seed gives the same answers.")]
+PolicyOption = Annotated[Policy | None, typer.Option(help="How positions are chosen; the model's own by default.")]
+BlockSizeOption = Annotated[int | None, typer.Option(min=1, max=128, help="Positions denoised together.")]
+ThresholdOption = Annotated[float | None, typer.Option(min=0, help="The policy's threshold.")]
+ModelOption = Annotated[Path | None, typer.Option(help="A model's folder; the shipped one by default.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+TasksArgument = Annotated[Path, typer.Argument(help="JSON lines, gzipped or not.", show_default=False)]
+
 
 @app.callback()
 def _group() -> None:
@@ -31,21 +41,17 @@ def _group() -> None:
 
 @app.command()
 def infill(
-    tasks: Annotated[Path, typer.Argument(help="JSON lines, gzipped or not.", show_default=False)],
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="So many tasks, spread evenly over the source problems.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same answers.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(metavar="PREDICTIONS", help="Write an answer a line to this file.")
-    ] = None,
-    policy: Annotated[Policy | None, typer.Option(help="How positions are chosen; the model's own by default.")] = None,
-    block_size: Annotated[int | None, typer.Option(min=1, max=128, help="Positions denoised together.")] = None,
-    threshold: Annotated[float | None, typer.Option(min=0, help="The policy's threshold.")] = None,
+    tasks: TasksArgument,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    out: OutOption = None,
+    policy: PolicyOption = None,
+    block_size: BlockSizeOption = None,
+    threshold: ThresholdOption = None,
     max_tokens: Annotated[int, typer.Option(min=1, max=1024, help="The longest answer, in tokens.")] = 128,
     parallel: Annotated[int, typer.Option(min=1, help="Requests at a time; above 1, ms holds what they share.")] = 1,
-    model: Annotated[Path | None, typer.Option(help="A model's folder; the shipped one by default.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Fill the spans of a task file in HumanEval-Infilling's format and score the answers.
@@ -80,26 +86,22 @@ def infill(
 
 @app.command()
 def edit(
-    tasks: Annotated[Path, typer.Argument(help="JSON lines, gzipped or not.", show_default=False)],
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="So many tasks, spread evenly over the source problems.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same answers.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(metavar="PREDICTIONS", help="Write an answer a line to this file.")
-    ] = None,
+    tasks: TasksArgument,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    out: OutOption = None,
     start: Annotated[Start, typer.Option(help="What an edit starts from.")] = "selection",
     floor: Annotated[
         float | None, typer.Option(min=0, max=1, help="Refuse edits that the model is less sure of.")
     ] = None,
-    policy: Annotated[Policy | None, typer.Option(help="How positions are chosen; the model's own by default.")] = None,
-    block_size: Annotated[int | None, typer.Option(min=1, max=128, help="Positions denoised together.")] = None,
-    threshold: Annotated[float | None, typer.Option(min=0, help="The policy's threshold.")] = None,
+    policy: PolicyOption = None,
+    block_size: BlockSizeOption = None,
+    threshold: ThresholdOption = None,
     edit_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="How sure the model must be to change old code.")
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="A model's folder; the shipped one by default.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Edit files as a task file instructs and score the edits.
