@@ -59,7 +59,7 @@ def shipped_tokenizer() -> Path:
 
 
 def run(name: str, request: Request, log: Log) -> dict[str, Any]:
-    """Train recipe `name`; returns the last figures. Raises BadRun with one sentence for a person."""
+    """Train recipe `name`; returns the last figures. Raises BadRun or Unsaved with one sentence for a person."""
     recipe = find_recipe(name)
     if request.n_steps is not None:
         recipe = shortened(recipe, request.n_steps)
@@ -212,20 +212,13 @@ def _prepare(trainer: Trainer, request: Request, log: Log) -> Pools:
 
 
 def _read_data(recipe: Recipe, folder: Path) -> Data:
+    n_vocab = recipe.network.vocab_size
     if recipe.corpus == "stdlib":
         documents = [d for d in corpus.stdlib_documents() if len(d.text) > 500 and not corpus.looks_generated(d.text)]
-        return Data(
-            train=[d for i, d in enumerate(documents) if i % 10],
-            heldout=documents[::10],
-            tokenizer=bpe.learn((d.text for d in documents[1:200]), recipe.network.vocab_size),
-        )
+        return _every_tenth_held_out(documents, bpe.learn((d.text for d in documents[1:200]), n_vocab))
     if recipe.corpus == "codecs":
         documents = smoke.codec_documents()
-        return Data(
-            train=[d for i, d in enumerate(documents) if i % 10],
-            heldout=documents[::10],
-            tokenizer=bpe.learn((d.text for d in documents), recipe.network.vocab_size),
-        )
+        return _every_tenth_held_out(documents, bpe.learn((d.text for d in documents), n_vocab))
     try:
         return Data(
             train=corpus.read(folder, "train"),
@@ -234,6 +227,11 @@ def _read_data(recipe: Recipe, folder: Path) -> Data:
         )
     except (corpus.CorpusError, OSError, ValueError) as error:
         raise BadRun(str(error)) from None
+
+
+def _every_tenth_held_out(documents: list[corpus.Document], tokenizer: Tokenizer) -> Data:
+    train = [d for i, d in enumerate(documents) if i % 10]
+    return Data(train=train, heldout=documents[::10], tokenizer=tokenizer)
 
 
 def _continue(trainer: Trainer, request: Request, log: Log) -> None:
