@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from sampler.hole_groups import group_pieces, hole_groups
 from sampler.messages import InfillRequest, InfillResult
@@ -20,6 +20,10 @@ class Sampler(Protocol):
         """The result of `request`; raises where there is none."""
 
 
+Present: TypeAlias = Callable[[str, str, str, str], str]
+"""What is taken of the text that the model wrote, what stands before and after it, and the language."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FillOptions:
     """What a person may choose about a fill."""
@@ -30,6 +34,8 @@ class FillOptions:
     model: str | None = None
     language: str | None = None
     """None: by the file's name."""
+    one_line: bool = False
+    """End the fill with its first line."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,21 +63,29 @@ async def fill_cursor(sampler: Sampler, source: SourceFile, offset: int, options
     return await sampler.infill(request)
 
 
-async def fill_holes(sampler: Sampler, source: SourceFile, marker: str, options: FillOptions) -> FilledHoles:
-    """Fill every `marker`: several at once, later groups seeing what earlier ones became.
+async def fill_holes(
+    sampler: Sampler,
+    source: SourceFile,
+    marker: str,
+    options: FillOptions,
+    present: Present = lambda written, before, after, language: written,
+) -> FilledHoles:
+    """Fill every `marker` with what `present` takes of the fill: several at once, later groups seeing earlier ones.
 
     Raises Refused when the file has no such marker.
     """
     pieces = source.text.split(marker)
     if len(pieces) == 1:
         raise Refused(f"{source.path} has no {marker}, so there is nothing to fill.")
-    seen = [*map(model_text, pieces)]
+    seen, language = [*map(model_text, pieces)], options.language or source.language
     filled, fills, confidences, results = pieces[0], [], [], []
     for group in hole_groups(pieces):
-        shown = group_pieces(model_text(filled), seen, group)
-        result = await sampler.infill(_request(source, shown, options))
+        given = group_pieces(model_text(filled), seen, group)
+        result = await sampler.infill(_request(source, given, options))
         best = result.candidates[0]
-        for hole, text in zip(group, map(source.with_own_newlines, best.fills), strict=True):
+        for hole, written in zip(group, best.fills, strict=True):
+            shown = present(written, filled, "".join(pieces[hole + 1 :]), language)
+            text = source.with_own_newlines(shown)
             filled += text + pieces[hole + 1]
             fills.append(text)
             confidences.append(best.confidence)
@@ -91,6 +105,7 @@ def _request(source: SourceFile, pieces: tuple[str, ...], options: FillOptions) 
         path=source.path.name,
         n_candidates=options.n_candidates,
         max_tokens=options.max_tokens,
+        one_line=options.one_line,
         wants_text=len(pieces) == 2,
         seed=options.seed,
         model=options.model,

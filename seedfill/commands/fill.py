@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ import typer
 from sampler.messages import Candidate, InfillResult
 from seedfill.commands.asking import ask
 from seedfill.commands.output import JsonOption, print_json, stdout_console
+from seedfill.commands.presenting import has_one_line, presentable, presentable_result
 from seedfill.errors import BadInput
 from seedfill.filling import FilledHoles, FillOptions, fill_cursor, fill_holes
 from seedfill.source import SourceFile, parse_position, read_source
@@ -58,10 +59,13 @@ def fill(
 
 def _fill_cursor(source: SourceFile, at: str, options: FillOptions, *, apply: bool, as_json: bool) -> None:
     offset = source.offset(*parse_position(at))
-    result = ask(lambda sampler, _: fill_cursor(sampler, source, offset, options))
+    before, after = source.text[:offset], source.text[offset:]
+    language = options.language or source.language
+    options = replace(options, one_line=has_one_line(before, after, language))
+    written = ask(lambda sampler, _: fill_cursor(sampler, source, offset, options))
+    result = presentable_result(written, before, after, language)
     if apply:
-        text = source.with_own_newlines(result.candidates[0].fills[0])
-        source.write(source.text[:offset] + text + source.text[offset:])
+        source.write(before + source.with_own_newlines(result.candidates[0].fills[0]) + after)
     if as_json:
         print_json(_cursor_json(source, result, options))
     else:
@@ -69,7 +73,7 @@ def _fill_cursor(source: SourceFile, at: str, options: FillOptions, *, apply: bo
 
 
 def _fill_holes(source: SourceFile, marker: str, options: FillOptions, *, apply: bool, as_json: bool) -> None:
-    filled = ask(lambda sampler, _: fill_holes(sampler, source, marker, options))
+    filled = ask(lambda sampler, _: fill_holes(sampler, source, marker, options, presentable))
     if apply:
         source.write(filled.text)
     if as_json:
