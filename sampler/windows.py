@@ -8,6 +8,9 @@ from __future__ import annotations
 
 PREFIX_CHARACTERS = 2400
 SUFFIX_CHARACTERS = 800
+EDIT_PREFIX_CHARACTERS = 600
+EDIT_SUFFIX_CHARACTERS = 200
+"""Around a selection that is rewritten: it stands in the context itself, and says more than what is around it."""
 
 
 def prefix_window(text: str, budget: int = PREFIX_CHARACTERS) -> str:

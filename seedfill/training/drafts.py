@@ -15,8 +15,10 @@ from itertools import chain
 
 from sampler.tokenizer import Tokenizer
 
-DRAFT_SIZES = (8, 8, 16, 24, 32)
+DRAFT_SIZES = (8, 16, 24, 32, 32)
 """Old tokens of a live block."""
+ADVANCED_SHARE = 0.5
+"""Share of the drafts in which some of the changes are done already, as when an edit takes several steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,13 @@ class _Cell:
 def draft_blocks(old: list[int], new: list[int], tokenizer: Tokenizer, rng: random.Random) -> list[DraftBlock]:
     """Blocks that lead from `old` to `new`, both with the end token last.
 
-    Half of the drafts are shown as they are, in the other half some tokens are masked.
+    Half of the drafts show their tokens as they are, in the other half some are masked; and in half of them some of
+    the changes are done already.
     """
     size = rng.choice(DRAFT_SIZES)
     mask_rate = 0.0 if rng.random() < 0.5 else 0.6 * rng.random()
-    cells = _aligned(old, new)
+    done_rate = rng.random() if rng.random() < ADVANCED_SHARE else 0.0
+    cells = list(chain.from_iterable(_advanced(cell, done_rate, rng) for cell in _aligned(old, new)))
     blocks: list[DraftBlock] = []
     n_before = 0
     for start in range(0, len(cells), size):
@@ -67,6 +71,21 @@ def _aligned(old: list[int], new: list[int]) -> list[_Cell]:
             missing = []
         missing = missing + new[j1 + i2 - i1 : j2]
     return cells
+
+
+def _advanced(cell: _Cell, done_rate: float, rng: random.Random) -> Iterator[_Cell]:
+    """The cell, or with that probability for each of its changes what it is when that is made."""
+    missing = cell.missing
+    if missing and rng.random() < done_rate:
+        yield from (_Cell(token, [token]) for token in missing)
+        missing = []
+    is_changed = cell.becomes != [cell.token]
+    if not is_changed or rng.random() >= done_rate:
+        yield _Cell(cell.token, cell.becomes, missing)
+    elif cell.becomes:
+        yield _Cell(cell.becomes[0], cell.becomes, missing)
+    elif missing:
+        yield _Cell(cell.token, cell.becomes, missing)
 
 
 def _shown(cell: _Cell, mask_rate: float, mask_id: int, rng: random.Random) -> Iterator[_Cell]:

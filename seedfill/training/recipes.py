@@ -120,6 +120,50 @@ def branch_large() -> Recipe:
     )
 
 
+LOCAL_EDITS = (
+    "augmented_assignment",
+    "bare_super",
+    "boolean_return",
+    "dead_code",
+    "debug_prints",
+    "guard_clause",
+    "identity_with_none",
+    "inline_variable",
+    "literals",
+    "missing_return",
+    "rename",
+    "unused_variable",
+)
+"""Edits of a few tokens that the selection itself shows how to make: what a model of a few million weights learns."""
+
+
+def edit_branch() -> Recipe:
+    """A release that also edits: a branch that goes on with instructed edits of old code, and the edit stage."""
+    return replace(
+        branch(),
+        name="edit-branch",
+        purpose="a branch (--resume-from) that learns to edit: local instructed edits, then corrupted blocks",
+        mix=Mix(
+            plain=0.05,
+            infill=0.3,
+            holes=0.05,
+            repair=0.05,
+            instruct=0.55,
+            kinds=LOCAL_EDITS,
+            idle=0.05,
+            drafts=0.85,
+            n_drafts=2,
+            snippets=0.1,
+        ),
+        noise=LiveNoise(edited_share=0.3, changed_weight=3.0),
+        edits_from=0.8,
+        n_steps=1_000,
+        n_live=512,
+        next_token_factor=0.4,
+        seed=4,
+    )
+
+
 def branch() -> Recipe:
     """A release: the trunk's weights, adapted to masks in two streams, with a decay."""
     return Recipe(
@@ -297,6 +341,7 @@ RECIPES = {
     for recipe in (
         trunk(),
         branch(),
+        edit_branch(),
         order(),
         policy(),
         trunk_large(),

@@ -14,7 +14,7 @@ from itertools import accumulate
 from sampler import layout
 from sampler.messages import Snippet
 from sampler.tokenizer import Tokenizer
-from sampler.windows import prefix_window, suffix_window
+from sampler.windows import EDIT_PREFIX_CHARACTERS, EDIT_SUFFIX_CHARACTERS, prefix_window, suffix_window
 from seedfill.training.corpus import Document
 from seedfill.training.drafts import DraftBlock, draft_blocks
 from seedfill.training.instruct.pairs import draw_pair, instruction
@@ -47,8 +47,14 @@ class Mix:
     repair: float = 0.05
     instruct: float = 0.0
     """Edits that somebody asked for, made by undoing them in a file that has them."""
+    kinds: tuple[str, ...] = ()
+    """The kinds of these edits, see `instruct`; none named: all."""
+    idle: float = 0.0
+    """Share of them in which the old code is as it should be, so that nothing is to be done."""
     drafts: float = 0.0
     """Share of repair and instruct samples whose live blocks start from the old code."""
+    n_drafts: int = 1
+    """Times that the old code of such a sample is shown, each time noised in another way."""
     snippets: float = 0.2
     """Share of infill, holes, repair and instruct samples with snippets of the same package."""
 
@@ -116,7 +122,7 @@ class SampleSource:
         text = document.text
         start = _line_start(text, rng.randrange(len(text)))
         end = _skip_lines(text, start, rng.randrange(1, 9), 400)
-        prefix, suffix = self._windows(text, start, end, rng)
+        prefix, suffix = self._edit_windows(text, start, end, rng)
         head = self._head(document, rng, snippets=True, instruction=rng.choice(REPAIR_WORDINGS))
         return self._edit(head, (prefix, suffix), damage(text[start:end], rng), text[start:end], rng)
 
@@ -126,12 +132,13 @@ class SampleSource:
         Another file is taken where this one has nothing to undo; a repair where that goes on.
         """
         for _ in range(4):
-            pair = draw_pair(document.text, rng)
+            pair = draw_pair(document.text, rng, self.mix.kinds)
             said = pair and instruction(pair, rng)
             if pair and said:
-                windows = self._windows(document.text, pair.start, pair.end, rng)
+                windows = self._edit_windows(document.text, pair.start, pair.end, rng)
                 head = self._head(document, rng, snippets=True, instruction=said)
-                return self._edit(head, windows, pair.old, pair.new, rng)
+                old = pair.new if rng.random() < self.mix.idle else pair.old
+                return self._edit(head, windows, old, pair.new, rng)
             document = self._document(rng)
         return self.repair(document, rng)
 
@@ -140,7 +147,8 @@ class SampleSource:
         sample = self._sample(layout.suffix_first(self.tokenizer, head, prefix, suffix, selection), [new])
         is_whole = sample.spans[0][-1:] == self.end
         if self.mix.drafts and rng.random() < self.mix.drafts and is_whole:
-            sample.drafts.extend(draft_blocks(selection + self.end, sample.spans[0], self.tokenizer, rng))
+            for _ in range(self.mix.n_drafts):
+                sample.drafts.extend(draft_blocks(selection + self.end, sample.spans[0], self.tokenizer, rng))
         return sample
 
     def _sample(self, context: layout.Context, texts: list[str], limit: int = 400) -> Sample:
@@ -177,6 +185,14 @@ class SampleSource:
         n_prefix = round(80 * 30 ** rng.random())
         prefix = prefix_window(text[max(0, start - 8_000) : start], n_prefix)
         suffix = suffix_window(text[end : end + 2_000], rng.choice((0, 100, 200, 400, 800)))
+        return prefix, suffix
+
+    @staticmethod
+    def _edit_windows(text: str, start: int, end: int, rng: random.Random) -> tuple[str, str]:
+        """Around a selection less is shown: what is to be done stands in the selection and the instruction."""
+        n_prefix = round(40 * (EDIT_PREFIX_CHARACTERS / 40) ** rng.random())
+        prefix = prefix_window(text[max(0, start - 4 * n_prefix) : start], n_prefix)
+        suffix = suffix_window(text[end : end + 2_000], rng.choice((0, 50, 100, EDIT_SUFFIX_CHARACTERS)))
         return prefix, suffix
 
 

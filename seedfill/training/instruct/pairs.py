@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from random import Random
@@ -52,14 +53,16 @@ def make_pair(text: str, kind: str, rng: Random) -> Pair | None:
     return _pair(source, kind, rng)
 
 
-def draw_pair(text: str, rng: Random) -> Pair | None:
-    """An edit of any kind somewhere in a stretch of `text`, the rarer kinds tried first."""
+def draw_pair(text: str, rng: Random, kinds: Sequence[str] = ()) -> Pair | None:
+    """An edit of any kind, or of one of `kinds`, somewhere in a stretch of `text`, the rarer kinds tried first."""
     start, end = excerpt(text, rng)
     try:
         source = Source(text[start:end])
     except (SyntaxError, ValueError, RecursionError):
         return None
-    order = sorted(TRANSFORMATIONS, key=lambda kind: rng.random() ** (1 / _WEIGHTS.get(kind, 1.0)), reverse=True)
+    order = sorted(
+        kinds or TRANSFORMATIONS, key=lambda kind: rng.random() ** (1 / _WEIGHTS.get(kind, 1.0)), reverse=True
+    )
     for kind in order[:N_KINDS]:
         pair = _pair(source, kind, rng)
         if pair is not None:
@@ -146,8 +149,9 @@ def _parses(text: str) -> bool:
 _WEIGHTS = {
     **dict.fromkeys(("debug_prints", "unused_variable", "literals", "dead_code"), 0.4),
     **dict.fromkeys(("type_hints", "docstring", "error_handling", "rename", "bug", "comprehension", "f_string"), 2.0),
-    **dict.fromkeys(("return_type", "named_constant", "logging", "boolean_return", "variable_type", "decorator"), 3.0),
+    **dict.fromkeys(("return_type", "named_constant", "logging", "variable_type", "decorator"), 3.0),
     **dict.fromkeys(("use_logger", "any_or_all", "isinstance_of_several", "off_by_one", "chained_comparison"), 9.0),
+    **dict.fromkeys(("bare_super", "boolean_return", "augmented_assignment"), 8.0),
     **dict.fromkeys(("yield_from", "context_manager", "encoding", "enumerated", "dict_items", "raise_from"), 6.0),
 }
 """How much earlier than others a kind is tried: first what few files offer, last what nearly all do."""
