@@ -22,6 +22,8 @@ class LossParts:
     counts: dict[str, float]
     factors: dict[str, float]
     """How much each part weighs in the loss that is minimised."""
+    n_tokens: float
+    """Tokens of the clean stream in these rows, padding left out: what a run counts as seen."""
 
 
 def next_token(model: Backbone, rows: Rows, device: torch.device) -> LossParts:
@@ -32,6 +34,7 @@ def next_token(model: Backbone, rows: Rows, device: torch.device) -> LossParts:
         sums={"next_token": _cross_entropy(model, hidden, targets).sum()},
         counts={"next_token": float((rows.targets != IGNORED).sum())},
         factors={"next_token": 1.0},
+        n_tokens=float(rows.tokens.size),
     )
 
 
@@ -63,6 +66,7 @@ def masked(model: Backbone, rows: Rows, live: LiveRows, device: torch.device, ne
             "masked_plain": float(is_masked.sum()),
         },
         factors={"next_token": next_token_factor, "masked": 1.0, "edited": 1.0, "masked_plain": 0.0},
+        n_tokens=float(rows.tokens.size),
     )
 
 

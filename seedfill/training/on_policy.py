@@ -119,6 +119,7 @@ def losses(model: LoadedModel, found: Experience, how: OnPolicy, progress: float
             "surrogate": how.steps_factor * ramp,
             **dict.fromkeys(watched, 0.0),
         },
+        n_tokens=float(sum(len(t.context) + len(t.tokens) for t in found.trajectories)),
     )
 
 

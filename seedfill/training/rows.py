@@ -24,6 +24,9 @@ BLOCK_SIZES = (1, 2, 4, 8, 8, 16, 16, 24, 32, 32)
 PAD_WEIGHT = 0.3
 """Weight of the end tokens that fill a span's last block behind its first one; at 1 spans end too early."""
 
+N_DRAWS = 3
+"""Samples that are drawn for what is left of a row until one fits."""
+
 
 @dataclass(slots=True)
 class LiveGroup:
@@ -66,8 +69,10 @@ def fill(source: SampleSource, rng: random.Random, length: int, blocks: random.R
     """One row of at least `length` tokens; `blocks` draws the size of the spans' blocks, None: as long as the spans."""
     stream = Stream()
     while len(stream.tokens) < length:
-        sample = source.draw(rng)
-        if len(sample) > length - len(stream.tokens):  # its spans would be cut off: plain text fills the rest
+        room = length - len(stream.tokens)
+        drawn = (source.draw(rng) for _ in range(N_DRAWS))
+        sample = next((sample for sample in drawn if len(sample) <= room), None)
+        if sample is None:  # spans would be cut off: plain text fills the rest
             sample = source.draw_plain(rng)
         block_size = blocks.choice(BLOCK_SIZES) if blocks else 1 << 20
         append(stream, sample, block_size, source.tokenizer)

@@ -18,7 +18,7 @@ from seedfill.training.figures import repaired
 from seedfill.training.on_policy import policy_figures
 from seedfill.training.open_checkpoint import OpenCheckpoint, is_open, read_open
 from seedfill.training.ordering import Pools, order_figures, prepare
-from seedfill.training.own_model import FACTS, MAX_POSITIONS, as_model
+from seedfill.training.own_model import MAX_POSITIONS, as_model, handed_on, notes
 from seedfill.training.prompts import draw_prompt
 from seedfill.training.recipes import RECIPES, Recipe, shortened
 from seedfill.training.trainer import Data, Log, Options, Trainer
@@ -143,20 +143,21 @@ def export_newest(name: str, folder: Path, out: Path) -> dict[str, Any]:
 
 def export(trainer: Trainer, out: Path) -> None:
     """Write weights (bfloat16), config and tokenizer in Hugging Face layout, with the step they come from."""
+    inherited = trainer.inherited | ({"edits": True} if _teaches_edits(trainer.recipe) else {})
     checkpoint.save(
         out,
         trainer.weights_model,
         trainer.tokenizer,
         max_positions=MAX_POSITIONS,
         dtype=torch.bfloat16,
-        seedfill={
-            "name": f"seedfill-{trainer.recipe.name}",
-            **FACTS,
-            "recipe": trainer.recipe.name,
-            "step": trainer.step,
-            "tokens_seen": trainer.tokens_seen,
-        },
+        seedfill=notes(trainer.recipe.name, trainer.step, trainer.tokens_seen, inherited),
     )
+
+
+def _teaches_edits(recipe: Recipe) -> bool:
+    """Whether visible tokens were judged, so that <delete> and <expand> are answers."""
+    is_corrupted = recipe.noise.edited_share > 0 and recipe.edits_from < 1
+    return recipe.objective == "masked" and (is_corrupted or recipe.mix.drafts > 0)
 
 
 def read_exported(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -244,9 +245,11 @@ def _continue(trainer: Trainer, request: Request, log: Log) -> None:
     if request.resume_from is not None and _is_open(request.resume_from):
         trainer.start_from(_read_open(request.resume_from).weights)
     elif request.resume_from is not None:
-        weights, notes = read_exported(request.resume_from)
-        same = notes.get("recipe") == trainer.recipe.name
-        trainer.start_from(weights, step=int(notes.get("step", 0)) if same else 0)
+        weights, said = read_exported(request.resume_from)
+        same = said.get("recipe") == trainer.recipe.name
+        step, n_seen = (int(said.get("step", 0)), int(said.get("tokens_seen", 0))) if same else (0, 0)
+        trainer.start_from(weights, step, n_seen)
+        trainer.inherited = handed_on(said, trainer.recipe.name)
     elif trainer.recipe.start is not None:
         first = _trainer(trainer.recipe.start, trainer.data, _before(request), trainer.options.device)
         _figure(first, _before(request), log)  # makes what it trains on

@@ -91,7 +91,8 @@ class Ordered:
     def parts(self, network: Backbone, batch: Any, device: torch.device, step: int) -> LossParts:
         """x_0 from each state, weighed by λ."""
         clean, noised = batch
-        return objectives.masked(network, clean, noised, device, self.recipe.next_token_factor)
+        parts = objectives.masked(network, clean, noised, device, self.recipe.next_token_factor)
+        return replace(parts, n_tokens=_n_tokens(clean, self.tokenizer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,4 +136,10 @@ class OnPolicy:
             sums=own.sums | held.sums,
             counts=own.counts | held.counts,
             factors=own.factors | {key: how.anchor_factor * value for key, value in held.factors.items()},
+            n_tokens=own.n_tokens + _n_tokens(clean, self.model.tokenizer),
         )
+
+
+def _n_tokens(clean: rows.Rows, tokenizer: Tokenizer) -> float:
+    """Rows of trajectories are as long as the longest of them."""
+    return float((clean.tokens != tokenizer.id("<pad>")).sum())

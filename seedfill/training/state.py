@@ -6,6 +6,8 @@ no state: rows are drawn from (seed, step, row).
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +23,26 @@ class StateError(Exception):
     """A state that cannot be written or read; the text says which and what to do."""
 
 
-def save(folder: Path, step: int, weights: dict[str, nn.Parameter], optimisers: Optimisers) -> Path:
-    """Write the state of `step` and drop all but the newest two. A full disk leaves the older states untouched."""
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How far a run has come, and what the weights it started from said of themselves."""
+
+    step: int
+    tokens_seen: int | None
+    """None in states from before it was counted."""
+    inherited: dict[str, Any]
+
+
+def save(folder: Path, saved: Saved, weights: dict[str, nn.Parameter], optimisers: Optimisers) -> Path:
+    """Write a state and drop all but the newest two. A full disk leaves the older states untouched."""
+    step = saved.step
     tensors = {f"weights/{name}": weight.detach() for name, weight in weights.items()}
     tensors |= {key: value for key, value in _moments(weights, optimisers).items()}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:08}.safetensors"
     partial = path.with_suffix(".partial")
     try:
-        save_file({key: value.contiguous().cpu() for key, value in tensors.items()}, partial, {"step": str(step)})
+        save_file({key: value.contiguous().cpu() for key, value in tensors.items()}, partial, _metadata(saved))
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)
@@ -39,18 +52,35 @@ def save(folder: Path, step: int, weights: dict[str, nn.Parameter], optimisers: 
     return path
 
 
-def load_newest(folder: Path, weights: dict[str, nn.Parameter], optimisers: Optimisers) -> int | None:
-    """Load the newest readable state into weights and optimisers; returns its step, or None where there is none."""
+def load_newest(folder: Path, weights: dict[str, nn.Parameter], optimisers: Optimisers) -> Saved | None:
+    """Load the newest readable state into weights and optimisers; returns None where there is none."""
     for path in reversed(_files(folder)):
         try:
             with safe_open(path, framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                step = int(file.metadata()["step"])
+                saved = _saved(file.metadata())
         except (OSError, SafetensorError):
             continue  # damaged: the one before it is whole
         _restore(tensors, weights, optimisers, path)
-        return step
+        return saved
     return None
+
+
+def _metadata(saved: Saved) -> dict[str, str]:
+    """safetensors keeps strings."""
+    return {
+        "step": str(saved.step),
+        "tokens_seen": json.dumps(saved.tokens_seen),
+        "inherited": json.dumps(saved.inherited),
+    }
+
+
+def _saved(metadata: dict[str, str]) -> Saved:
+    return Saved(
+        step=int(metadata["step"]),
+        tokens_seen=json.loads(metadata.get("tokens_seen", "null")),
+        inherited=json.loads(metadata.get("inherited", "{}")),
+    )
 
 
 def _files(folder: Path) -> list[Path]:

@@ -79,25 +79,28 @@ class Trainer:
         self.stage = self._stage()
         self.step = 0
         self.tokens_seen = 0
+        """Tokens of the clean stream that gradients were taken over, padding left out."""
+        self.inherited: dict[str, Any] = {}
+        """What the weights that the run started from say of themselves, to be handed on."""
         self.rewarm_from = -(10**9)
         self.unsaved: str | None = None
         """Why the newest state could not be written; None where it was."""
 
     def resume(self) -> bool:
         """Go on exactly from the newest state in the folder; False where there is none."""
-        step = state.load_newest(self.options.folder, self.weights, self.optimisers)
-        if step is not None:
-            self.step = step
-            self.tokens_seen = step * self.recipe.n_rows * self.recipe.length
+        saved = state.load_newest(self.options.folder, self.weights, self.optimisers)
+        if saved is not None:
+            self.step, self.inherited = saved.step, saved.inherited
+            rows = saved.step * self.recipe.n_rows
+            self.tokens_seen = rows * self.recipe.length if saved.tokens_seen is None else saved.tokens_seen
         self._publish()
-        return step is not None
+        return saved is not None
 
-    def start_from(self, weights: Mapping[str, torch.Tensor], step: int = 0) -> None:
+    def start_from(self, weights: Mapping[str, torch.Tensor], step: int = 0, tokens_seen: int = 0) -> None:
         """Take exported weights; the optimiser starts with no moments and warms up again."""
         for name, parameter in self.weights.items():
             parameter.data.copy_(weights[name])
-        self.step = step
-        self.tokens_seen = step * self.recipe.n_rows * self.recipe.length
+        self.step, self.tokens_seen = step, tokens_seen
         self.rewarm_from = step
         self._publish()
 
@@ -107,16 +110,15 @@ class Trainer:
         if self.options.stop_after_steps is not None:
             last = min(last, self.step + self.options.stop_after_steps)
         saved_at = logged_at = time.monotonic()
-        logged_step = self.step
+        logged_tokens = self.tokens_seen
         for batch in feed.batches(self._draw, self.step, last, self.options.n_workers):
             figures = self._train_step(batch)
             self.step += 1
-            self.tokens_seen += self.recipe.n_rows * self.recipe.length
             now = time.monotonic()
             if self.step % self.options.log_steps == 0 or self.step == last:
-                rate = (self.step - logged_step) * self.recipe.n_rows * self.recipe.length / (now - logged_at)
+                rate = (self.tokens_seen - logged_tokens) / (now - logged_at)
                 self._log(log, figures | {"tokens_per_s": round(rate, 1)})
-                logged_at, logged_step = now, self.step
+                logged_at, logged_tokens = now, self.tokens_seen
             if self.step % self.options.evaluate_steps == 0 or self.step == last:
                 figures = self.evaluate() | self.probe()
                 self._log(log, {f"heldout_{key}": value for key, value in figures.items()})
@@ -181,7 +183,8 @@ class Trainer:
     def _train_step(self, batch: Any) -> dict[str, float]:
         """One update; returns the step's mean losses over all processes."""
         parts = self._parts(batch)
-        counts = dict(zip(parts.counts, self._summed(list(parts.counts.values())), strict=True))
+        *found, n_tokens = self._summed([*parts.counts.values(), parts.n_tokens])
+        counts = dict(zip(parts.counts, found, strict=True))
         loss = sum(parts.factors[key] * value / max(counts[key], 1.0) for key, value in parts.sums.items())
         assert isinstance(loss, torch.Tensor)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -190,6 +193,7 @@ class Trainer:
         if not norm == norm:
             raise state.StateError(f"The gradient of step {self.step} is not a number; nothing was changed or saved.")
         self._update()
+        self.tokens_seen += round(n_tokens)
         sums = self._summed([float(value.detach()) for value in parts.sums.values()])
         means = {key: total / max(counts[key], 1.0) for key, total in zip(parts.sums, sums, strict=True)}
         return means | {"norm": norm}
@@ -241,7 +245,8 @@ class Trainer:
     def _save(self, log: Log) -> None:
         if self.rank == 0:
             try:
-                state.save(self.options.folder, self.step, self.weights, self.optimisers)
+                saved = state.Saved(self.step, self.tokens_seen, self.inherited)
+                state.save(self.options.folder, saved, self.weights, self.optimisers)
                 self.unsaved = None
             except state.StateError as error:
                 self.unsaved = str(error)
