@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -43,11 +44,13 @@ def pick_device(wanted: str = "auto") -> torch.device:
         "cpu": lambda: True,
     }
     name = next(n for n, is_there in there.items() if is_there()) if wanted == "auto" else wanted
-    kind = name.split(":")[0]
-    if kind not in there:
+    kind, _, number = name.partition(":")
+    if kind not in there or not re.fullmatch(r"[a-z]+(:[0-9]+)?", name):
         raise NoDevice(f"There is no device {wanted!r}: choose one of {', '.join(DEVICES)}.")
     if not there[kind]():
         raise NoDevice(f"This machine has no {kind} device that torch can use: choose auto or cpu.")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise NoDevice(f"There is no device {wanted!r}: the last one is cuda:{torch.cuda.device_count() - 1}.")
     return torch.device(name)
 
 

@@ -68,6 +68,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["eval", "infill", "a.py", "--out", "none/x.jsonl"], 2, "There is no folder"),
         (["eval", "infill", "a.py", "--policy", "luck"], 2, "--policy"),
         (["serve", "--memory-budget", "much"], 2, "a size looks like 800M or 6G"),
+        (["serve", "--device", "nonsense"], 2, "There is no device 'nonsense': choose one of auto"),
+        (["serve", "--device", "cpu:x"], 2, "There is no device 'cpu:x'"),
         (["stop"], 3, "No sampler service runs"),
         (["explain"], 3, "nothing to explain"),
         (["train", "nonsense"], 2, "No such command"),

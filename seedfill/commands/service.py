@@ -56,6 +56,7 @@ def serve(
 
     from sampler.service import main, parse_size
 
+    _check_device(device)
     try:
         parse_size(memory_budget or "1")
     except ArgumentTypeError as error:
@@ -65,6 +66,19 @@ def serve(
     arguments += [f"--threads={threads}"] if threads else []
     arguments += [f"--openai={openai}"] if openai is not None else []
     raise typer.Exit(main(arguments))
+
+
+def _check_device(device: str) -> None:
+    """Raise BadInput where there is no such device; torch is not asked for what is always there."""
+    if device in ("auto", "cpu"):
+        return
+    from sampler.devices import NoDevice, pick_device, wait_passively
+
+    wait_passively()
+    try:
+        pick_device(device)
+    except NoDevice as error:
+        raise BadInput(str(error)) from None
 
 
 def stop() -> None:
