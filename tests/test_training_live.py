@@ -7,6 +7,7 @@ from sampler.layout import LIVE_MARKER
 from sampler.tokenizer import Tokenizer
 from seedfill.training import live, rows, runs
 from seedfill.training.corrupt import EditNoise
+from seedfill.training.samples import Mix, SampleSource
 from tests.test_training_samples import SOURCE, TEXT
 
 TOKENIZER = Tokenizer.load(runs.shipped_tokenizer())
@@ -16,14 +17,15 @@ MASKED = live.LiveNoise()
 EDITED = replace(MASKED, edited_share=1.0, edits=EditNoise(max_rate=0.1))
 
 
-def _rows(seed: int, noise: live.LiveNoise) -> tuple[rows.Rows, live.LiveRows]:
-    return live.two_stream_rows(SOURCE, noise, seed=seed, step=0, rows=range(2), length=LENGTH, n_live=128)
+def _rows(seed: int, noise: live.LiveNoise, source: SampleSource = SOURCE) -> tuple[rows.Rows, live.LiveRows]:
+    return live.two_stream_rows(source, noise, seed=seed, step=0, rows=range(2), length=LENGTH, n_live=128)
 
 
 @pytest.mark.parametrize("noise", [MASKED, EDITED], ids=["masked", "edited"])
 @pytest.mark.parametrize("seed", range(5))
 def test_a_live_token_sees_its_group_and_the_clean_tokens_before_it(seed: int, noise: live.LiveNoise) -> None:
-    clean, noised = _rows(seed, noise)
+    one_span = SampleSource(SOURCE.documents, TOKENIZER, Mix(holes=0))  # of several, later rounds stand further back
+    clean, noised = _rows(seed, noise, one_span)
     for row in range(2):
         for i in np.flatnonzero(noised.is_maskable[row] | noised.is_edited[row]):
             seen = np.flatnonzero(noised.mask[row, i])
