@@ -243,9 +243,13 @@ def _check_edit(request: InfillRequest, edit: Edit, profile: FamilyProfile, mode
 
 
 def _policy(request: InfillRequest, profile: FamilyProfile) -> Policy:
-    """The policy asked for, else the model's own; a model not taught to judge old code accepts it by agreement."""
-    by_agreement = request.edit is not None and request.edit.start == "selection" and not profile.edit_ids
-    return request.policy or ("verified" if by_agreement else profile.policy)
+    """The policy asked for, else the model's own; old code is judged by a model that was taught to, else by agreement.
+
+    Judged code is not checked by the causal reading as well, which knows nothing of what stands further on.
+    """
+    if request.policy is not None or request.edit is None or request.edit.start == "masks":
+        return request.policy or profile.policy
+    return "threshold" if profile.edit_ids else "verified"
 
 
 def _edit_threshold(edit: Edit | None, profile: FamilyProfile, policy: Policy) -> float | None:

@@ -62,8 +62,8 @@ class Sampling:
 
     @property
     def draft_size(self) -> int:
-        """Tokens of a block of old code: checking many costs little, judging is for blocks as they were learnt."""
-        return max(self.block_size, DRAFT_SIZE) if self.is_checked else self.block_size
+        """Tokens of a block of old code: looking at many costs little more than at few."""
+        return max(self.block_size, DRAFT_SIZE)
 
     @property
     def is_checked(self) -> bool:
