@@ -121,6 +121,16 @@ def make_private(folder: Path) -> Path:
     return folder
 
 
+def obstacle(folder: Path) -> Path | None:
+    """What keeps files from being written below `folder`, which need not exist yet; None where nothing does."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if os.access(path, os.F_OK))
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError:
+        return nearest
+    return None
+
+
 def _xdg(variable: str, default: str) -> Path:
     return (_absolute_from(variable) or Path.home() / default) / "seedfill"
 

@@ -13,7 +13,7 @@ import torch
 
 from sampler.devices import pick_device, pick_dtype
 from sampler.handshake import current_identity
-from sampler.paths import PathError, default_model_folder, make_private, runtime_folder, state_folder
+from sampler.paths import PathError, default_model_folder, make_private, obstacle, runtime_folder, state_folder
 from seedfill.evaluation.machine import matmul_gflops
 
 if TYPE_CHECKING:
@@ -94,7 +94,6 @@ def _folders() -> list[str]:
         make_private(runtime_folder())
     except PathError as error:
         problems.append(str(error))
-    parent = next(folder for folder in (state_folder(), *state_folder().parents) if folder.exists())
-    if not os.access(parent, os.W_OK):
-        problems.append(f"{parent}, where logs belong, cannot be written; set XDG_STATE_HOME to a folder of yours.")
+    if (in_the_way := obstacle(state_folder())) is not None:
+        problems.append(f"{in_the_way}, where logs belong, cannot be written; set XDG_STATE_HOME to a folder of yours.")
     return problems

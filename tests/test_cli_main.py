@@ -66,6 +66,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["eval", "infill", "none.jsonl"], 2, "There is no task file"),
         (["eval", "infill", "a.py"], 2, "Line 1 of a.py is not JSON."),
         (["eval", "infill", "a.py", "--out", "none/x.jsonl"], 2, "There is no folder"),
+        (["eval", "infill", "a.py", "--out", "."], 2, "is not a regular file"),
+        (["eval", "infill", "a.py", "--out", "a.py/x.jsonl"], 2, "There is no folder"),
         (["eval", "infill", "a.py", "--policy", "luck"], 2, "--policy"),
         (["serve", "--memory-budget", "much"], 2, "a size looks like 800M or 6G"),
         (["serve", "--device", "nonsense"], 2, "There is no device 'nonsense': choose one of auto"),
@@ -73,6 +75,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["stop"], 3, "No sampler service runs"),
         (["explain"], 3, "nothing to explain"),
         (["train", "nonsense"], 2, "No such command"),
+        (["train", "run", "mask-smoke", "--folder", "a.py"], 2, "a.py cannot be written: name a folder with --folder"),
     ],
 )
 def test_bad_usage_ends_with_one_sentence(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,17 @@ def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
         with pytest.raises(paths.PathError, match="cannot be .*set XDG_RUNTIME_DIR"):
             paths.make_private(folder)
     tmp_path.chmod(0o700)
+
+
+def test_what_keeps_a_folder_from_being_written_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert paths.obstacle(tmp_path) is None
+    assert paths.obstacle(tmp_path / "new" / "newer") is None
+    assert paths.obstacle(file / "new") == file
+    if sys.platform == "linux":  # where not even root may write
+        assert paths.obstacle(Path("/proc/self/new")) == Path("/proc/self")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_seedfill_model_names_another_default_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

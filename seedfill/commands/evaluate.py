@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sampler.messages import Policy, Start
+from sampler.paths import obstacle
 from seedfill.commands.output import JsonOption, complain, print_json, stderr_console, stdout_console
 from seedfill.errors import BadInput, CommandError
 from seedfill.source import replace_file
@@ -199,12 +200,22 @@ def _chosen(read: Callable[[Path], Sequence[Task]], path: Path, limit: int | Non
     """The tasks to answer; complains before the work begins of what would spoil it."""
     from seedfill.evaluation.tasks import spread
 
-    if out is not None and not out.absolute().parent.is_dir():
-        raise BadInput(f"There is no folder {out.absolute().parent} to write {out.name} to.")
+    if out is not None:
+        _check_writable(out)
     chosen = spread(read(path), limit)
     if limit is not None and len(chosen) < limit:
         complain(f"{path} holds {len(chosen)} tasks, not {limit}; all of them are taken.")
     return chosen
+
+
+def _check_writable(out: Path) -> None:
+    folder = out.resolve().parent
+    if out.exists() and not out.is_file():  # a folder, or a device that would be replaced by a file
+        raise BadInput(f"{out} is not a regular file: name another one to write the answers to.")
+    if not folder.is_dir():
+        raise BadInput(f"There is no folder {folder} to write {out.name} to.")
+    if obstacle(folder) is not None:
+        raise BadInput(f"{folder} cannot be written: name another place for {out.name}.")
 
 
 def _write(out: Path | None, lines: list[dict[str, Any]]) -> None:

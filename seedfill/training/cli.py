@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from platformdirs import user_cache_path, user_state_path
 
+from sampler import paths
 from sampler.devices import wait_passively
 from seedfill.training.figure_commands import add_commands
 
@@ -25,12 +25,12 @@ CorpusFolder = Annotated[Path | None, typer.Option("--corpus", help="The corpus 
 
 def default_corpus() -> Path:
     """Where `train corpus` writes and `train run` reads unless told otherwise."""
-    return user_cache_path("seedfill") / "corpus"
+    return paths.cache_folder() / "corpus"
 
 
 def state_folder(recipe: str) -> Path:
     """Where a recipe's states and log go."""
-    return user_state_path("seedfill") / "training" / recipe
+    return paths.state_folder() / "training" / recipe
 
 
 @app.command(epilog="Example: seedfill train recipes --json")
@@ -63,7 +63,7 @@ def corpus(
         _fail(f"There is no task file {missing[0]}.", 2)
     try:
         summary = building.build(
-            out or default_corpus(), wheels or user_cache_path("seedfill") / "wheels", decontaminate or []
+            out or default_corpus(), wheels or paths.cache_folder() / "wheels", decontaminate or []
         )
     except building.CorpusError as error:
         _fail(str(error), 1)
@@ -114,11 +114,14 @@ def run(
     wait_passively()
     from seedfill.training import runs
 
+    states = folder or state_folder(name)
+    if (in_the_way := paths.obstacle(states)) is not None:
+        _fail(f"States cannot be kept in {states}, as {in_the_way} cannot be written: name a folder with --folder.", 2)
     try:
         figures = runs.run(
             name,
             runs.Request(
-                folder=folder or state_folder(name),
+                folder=states,
                 corpus=corpus or default_corpus(),
                 resume=resume,
                 resume_from=resume_from,
