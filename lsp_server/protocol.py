@@ -27,6 +27,7 @@ from pygls.exceptions import (
 )
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, default_converter
+from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCResponseMessage
 from pygls.uris import to_fs_path
 
 from lsp_server.clock import Clock, LoopClock
@@ -41,6 +42,9 @@ from lsp_server.settings import Settings
 from lsp_server.statistics import Statistics
 from lsp_server.suggestions import Suggestions
 from lsp_server.switches import Switches
+
+MAX_LOGGED = 500
+"""Characters of a complaint that go into the log."""
 
 logger = logging.getLogger(__name__)
 
@@ -110,12 +114,32 @@ class Protocol(LanguageServerProtocol):
             raise JsonRpcInvalidRequest("The server was initialized before.")
 
     def _structured(self, message: dict[str, Any]) -> Any:
-        """The typed message; raises JsonRpcInvalidParams that names the fields which are wrong."""
+        """The typed message; raises JsonRpcInvalidParams that names the fields which are wrong.
+
+        The library's own way of doing this logs a traceback for each thing that a client gets wrong.
+        """
         try:
-            return self.structure_message(message)
-        except JsonRpcException as error:
+            return self._converter.structure(message, self._type_of(message))
+        except Exception as error:
             what = message.get("method", "an answer")
-            raise JsonRpcInvalidParams(f"Malformed {what}: {_faults(error.__cause__)}.") from None
+            raise JsonRpcInvalidParams(f"Malformed {what}: {_faults(error)}.") from None
+
+    def _type_of(self, message: dict[str, Any]) -> type[Any]:
+        method = message.get("method")
+        if method is None:
+            answer = self._result_types.pop(message["id"], None) or JsonRPCResponseMessage
+            return lsp.ResponseErrorMessage if "error" in message else answer
+        plain = JsonRPCRequestMessage if "id" in message else JsonRPCNotification
+        return self.get_message_type(method) or plain
+
+    def _send_handler_result(self, future: Future[Any], *, msg_id: str | int) -> None:
+        """Answer a request; what is wrong with it is a line in the log, what is wrong with us a traceback."""
+        error = None if future.cancelled() else future.exception()
+        if not isinstance(error, JsonRpcException):
+            super()._send_handler_result(future, msg_id=msg_id)
+            return
+        self._request_futures.pop(msg_id, None)
+        self._refuse(msg_id, error)
 
     def _give_up(self, message: dict[str, Any], error: JsonRpcException) -> None:
         """Answer a request, settle what waits for a malformed answer, and note what else was lost."""
@@ -129,12 +153,13 @@ class Protocol(LanguageServerProtocol):
             self._lose_notification(str(method), message.get("params"), error)
 
     def _refuse(self, msg_id: str | int | None, error: JsonRpcException) -> None:
-        logger.warning("Refused a message: %s", error.message)
+        logger.warning("Refused a message: %s", _in_one_line(error.message))
         answer = {"jsonrpc": self.VERSION, "id": msg_id, "error": {"code": error.code, "message": error.message}}
         self._send_data(answer)
 
     def _lose_notification(self, method: str, params: Any, error: JsonRpcException) -> None:
-        logger.log(logging.DEBUG if method.startswith("$/") else logging.WARNING, "Ignored: %s", error.message)
+        level = logging.DEBUG if method.startswith("$/") else logging.WARNING
+        logger.log(level, "Ignored: %s", _in_one_line(error.message))
         if method == lsp.TEXT_DOCUMENT_DID_CHANGE:
             self._server.lose_track(params)
 
@@ -266,8 +291,13 @@ def _is_id(value: object) -> TypeGuard[str | int]:
     return isinstance(value, str | int) and not isinstance(value, bool)
 
 
-def _faults(error: BaseException | None) -> str:
-    return "; ".join(cattrs.transform_error(error)) if error else "it cannot be decoded"
+def _faults(error: BaseException) -> str:
+    return "; ".join(cattrs.transform_error(error))
+
+
+def _in_one_line(message: str) -> str:
+    """What a client sent may be part of the message, and may be long."""
+    return " ".join(message[:MAX_LOGGED].split())
 
 
 def _version() -> str:

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 MAX_BODY = 1 << 28
 """Bytes; a longer message is taken for a mangled header."""
 
-_CONTENT_LENGTH = re.compile(rb"content-length:[ \t]*(\d+)[ \t]*\r?\n?$", re.IGNORECASE)
+_CONTENT_LENGTH = re.compile(rb"content-length:[ \t]*(\d{1,18})[ \t]*\r?\n?$", re.IGNORECASE)
 
 
 async def message_bodies(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
@@ -25,10 +25,12 @@ async def message_bodies(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     Between two messages the event loop gets its turn, so that a request's handler has begun, and taken its
     snapshot, before the next message changes the document.
     """
-    with contextlib.suppress(asyncio.IncompleteReadError):
+    try:
         while (length := await _header(reader)) is not None:
             yield await reader.readexactly(length)
             await asyncio.sleep(0)
+    except asyncio.IncompleteReadError as error:
+        logger.warning("The input ended in a message, after %d of %s bytes.", len(error.partial), error.expected)
 
 
 async def _header(reader: asyncio.StreamReader) -> int | None:
@@ -47,11 +49,14 @@ async def _header(reader: asyncio.StreamReader) -> int | None:
 
 async def _line(reader: asyncio.StreamReader) -> bytes:
     """The next line; where there is none within the reader's limit, that stretch is garbage and dropped."""
+    is_told = False
     while True:
         try:
             return await reader.readline()
         except ValueError:
-            logger.warning("A long stretch of input without a header was skipped.")
+            if not is_told:
+                logger.warning("A long stretch of input without a header is skipped.")
+            is_told = True
 
 
 def read_in_background(descriptor: int) -> asyncio.StreamReader:

@@ -309,6 +309,52 @@ async def test_the_log_goes_to_the_state_folder(fresh: LspClient, tmp_path: Path
     assert "didChange" in log.read_text(encoding="utf-8")
 
 
+async def test_what_a_client_gets_wrong_is_a_line_in_the_log(fresh: LspClient, tmp_path: Path) -> None:
+    wrong: list[dict[str, Any]] = [
+        {"id": "a", "method": METHOD, "params": {}},
+        {"id": "b", "method": COMMANDS, "params": {"command": "seedfill.nothing"}},
+        {"id": "c", "method": COMMANDS, "params": {"command": "seedfill.rewrite", "arguments": [1]}},
+        {"id": "d", "method": "several\nlines " * 1000},
+        {"method": METHOD, "params": CURSOR},
+        {"method": "textDocument/didOpen", "params": {}},
+        {"method": "$/cancelRequest", "params": {"id": 12345}},
+        {"id": "never asked", "error": {"nothing": 1}},
+    ]
+    answers = [fresh.expect(message["id"]) for message in wrong if "method" in message and "id" in message]
+    fresh.send(*({"jsonrpc": "2.0", **message} for message in wrong))
+    assert await is_up(fresh)
+    refusals = await asyncio.gather(*answers, return_exceptions=True)
+    assert all(isinstance(refusal, LspError) for refusal in refusals)
+    lines = (tmp_path / "seedfill" / "log" / "lsp.log").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == len(wrong), lines
+    assert max(map(len, lines)) < 1000
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
+async def test_a_document_with_lone_surrogates_is_like_any_other(tmp_path: Path, encoding: str) -> None:
+    async with started(tmp_path) as client:
+        await client.initialize({"completion": {"languages": []}}, encoding=encoding)
+        opened = {"uri": URI, "languageId": "python", "version": 1, "text": "a = '\ud800'\nb\udc00 = "}
+        client.notify("textDocument/didOpen", {"textDocument": opened})
+        edge = {"line": 1, "character": 2}
+        changes = [{"range": {"start": edge, "end": edge}, "text": "\ud83d"}]
+        client.notify("textDocument/didChange", {"textDocument": {"uri": URI, "version": 2}, "contentChanges": changes})
+        for line, character in ((0, 7), (1, 1), (1, 2), (1, 99)):
+            place = {**CURSOR, "position": {"line": line, "character": character}}
+            assert await client.request(METHOD, place) is None
+    log = tmp_path / "seedfill" / "log" / "lsp.log"
+    assert "Traceback" not in (log.read_text(encoding="utf-8") if log.exists() else "")
+
+
+async def test_half_a_message_and_then_the_end(fresh: LspClient, tmp_path: Path) -> None:
+    fresh.send_bytes(b"Content-Length: 100\r\n\r\n{")
+    assert fresh.process.stdin
+    fresh.process.stdin.close()
+    assert await fresh.exit_code() == 1
+    log = (tmp_path / "seedfill" / "log" / "lsp.log").read_text(encoding="utf-8")
+    assert log.count("\n") == 1 and "ended in a message, after 1 of 100 bytes" in log
+
+
 async def test_a_state_folder_that_cannot_be_made_is_survived(tmp_path: Path) -> None:
     (tmp_path / "seedfill").write_text("in the way")
     async with started(tmp_path) as client:
