@@ -97,6 +97,14 @@ def test_orders_are_learned_by_their_own_objective(off: tuple[str, ...], learns:
     assert (gain > 1.5) == learns
 
 
+def test_padding_is_not_counted_as_read(tmp_path: Path) -> None:
+    recipe = replace(recipes.warm_up(), n_steps=1, n_rows=6)
+    trainer, found = _trainer(recipe, tmp_path), _gold(1, 0)
+    trainer.stage = stages.Ordered(recipe, trainer.tokenizer, found, found)
+    trainer.run(lambda entry: None)
+    assert trainer.tokens_seen == 6 * len(found[0].context + found[0].tokens)
+
+
 def _experience() -> on_policy.Experience:
     """Six finished spans, of which the verifier passes every other one."""
     found = _gold(6, 3)

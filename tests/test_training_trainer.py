@@ -129,6 +129,47 @@ def test_exported_weights_start_another_run(tmp_path: Path) -> None:
         assert torch.allclose(weight, trainer.weights[name], atol=0.01), name
 
 
+def test_what_was_read_before_and_what_was_set_by_hand_is_handed_on(tmp_path: Path) -> None:
+    """A branch says what its trunk had read, also after it was interrupted; and keeps the policy of what it tunes."""
+    trunk = _trainer(RECIPES["next_token"], tmp_path / "trunk", stop_after_steps=2)
+    trunk.run(lambda entry: None)
+    runs.export(trunk, tmp_path / "exported")
+    config = json.loads((tmp_path / "exported" / "config.json").read_text())
+    config["seedfill"] |= {"policy": "verified", "recipe": "trunk"}
+    (tmp_path / "exported" / "config.json").write_text(json.dumps(config))
+
+    def branch() -> Trainer:
+        trainer = _trainer(replace(TINY, name="branch"), tmp_path / "branch", stop_after_steps=1)
+        request = runs.Request(
+            folder=tmp_path / "branch", corpus=tmp_path, resume=True, resume_from=tmp_path / "exported"
+        )
+        runs._continue(trainer, request, lambda entry: None)
+        trainer.run(lambda entry: None)
+        return trainer
+
+    branch()
+    runs.export(branch(), tmp_path / "second")
+    said = json.loads((tmp_path / "second" / "config.json").read_text())["seedfill"]
+    assert said["tokens_before"] == {"trunk": 2 * TINY.n_rows * TINY.length}
+    assert said["tokens_seen"] == 2 * TINY.n_rows * TINY.length
+    assert (said["recipe"], said["step"], said["policy"]) == ("branch", 2, "verified")
+    assert "edits" not in said
+
+
+def test_a_model_that_was_taught_edits_says_so(tmp_path: Path) -> None:
+    noise = replace(TINY.noise, edited_share=0.3)
+    runs.export(_trainer(replace(TINY, noise=noise, edits_from=0.8), tmp_path), tmp_path / "exported")
+    assert runs.read_exported(tmp_path / "exported")[1]["edits"] is True
+
+
+def test_a_state_from_before_tokens_were_counted_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(state, "_metadata", lambda saved: {"step": str(saved.step)})
+        _trainer(TINY, tmp_path, stop_after_steps=2).run(lambda entry: None)
+    trainer = _trainer(TINY, tmp_path)
+    assert trainer.resume() and trainer.tokens_seen == 2 * TINY.n_rows * TINY.length
+
+
 def test_probe_reports_what_a_person_would_see(tmp_path: Path) -> None:
     figures = _trainer(TINY, tmp_path, probe_tasks=3).probe()
     assert set(figures) == {"exact_match", "tokens_per_forward"}
