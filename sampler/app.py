@@ -172,14 +172,14 @@ class App:
         )
 
     async def metrics_text(self, _: Request) -> Response:
-        """Prometheus text; gauges carry the engine's counters under their own names."""
+        """Prometheus text."""
         state = self._engine_state()
         gauges: dict[str, float] = {"uptime_seconds": self._uptime_s()}
         if state:
             gauges["model_bytes"] = sum(model.bytes for model in state.models if model.loaded)
             gauges["queue_length"] = state.queue_length
-            gauges |= {f"engine_{name}": value for name, value in state.counters.items()}
-        return PlainTextResponse(self._metrics.text(gauges), media_type="text/plain; version=0.0.4")
+        text = self._metrics.text(gauges, state.counters if state else {})
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
     async def drain(self, request: Request) -> Response:
         """Leave once all that runs is done, if the caller means this very process."""

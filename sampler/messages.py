@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 """Client and service must agree on it; a service that speaks another one is drained and replaced."""
 
 MAX_SPANS = 8
@@ -22,7 +22,7 @@ MAX_REQUEST_BYTES = 8 << 20
 """Of an encoded request; the windows of a document take a thousandth of it."""
 
 Finish: TypeAlias = Literal["end", "length", "deadline", "cancelled"]
-Policy: TypeAlias = Literal["threshold", "entropy", "margin", "fixed", "verified", "sequential"]
+Policy: TypeAlias = Literal["threshold", "entropy", "margin", "fixed", "verified", "fused", "sequential"]
 CacheMiss: TypeAlias = Literal["none", "cold", "prefix", "suffix", "snippets", "evicted", "uncached"]
 FailureKind: TypeAlias = Literal["bad_input", "failed", "cancelled"]
 Start: TypeAlias = Literal["masks", "selection"]
@@ -149,6 +149,8 @@ class Progress:
     """The text of the first candidate so far; positions still masked are left out."""
 
     fills: tuple[str, ...]
+    committed: str = ""
+    """What the first span's final text is sure to begin with; nothing while several candidates are at work."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,7 @@
-"""What the service counts, in Prometheus' text format."""
+"""What the service counts, in Prometheus' text format.
+
+Requests are counted here, by how they ended; work is counted by the engine, whoever it was done for.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,6 @@ class Metrics:
         self.running = 0
         self._outcomes: Counter[str] = Counter()
         self._causes: Counter[str] = Counter()
-        self._totals: Counter[str] = Counter()
         self._buckets: Counter[int] = Counter()
         self._ms = 0.0
 
@@ -28,14 +30,11 @@ class Metrics:
             return
         self._outcomes[last.candidates[0].finish if last.candidates else "end"] += 1
         self._causes[last.cache_miss] += 1
-        self._totals["tokens"] += sum(candidate.tokens for candidate in last.candidates)
-        self._totals["forwards"] += sum(candidate.forwards for candidate in last.candidates)
-        self._totals["context_tokens_computed"] += last.tokens_computed
         self._ms += last.ms
         self._buckets.update(limit for limit in BUCKETS_MS if last.ms <= limit)
 
-    def text(self, gauges: Mapping[str, float]) -> str:
-        """Everything, one metric after the other; `gauges` are values of the moment by their bare names."""
+    def text(self, gauges: Mapping[str, float], totals: Mapping[str, float]) -> str:
+        """Everything, one metric after the other; `gauges` are values of the moment, `totals` the engine's counters."""
         n_results = sum(self._causes.values())
         histogram: list[tuple[str, float]] = [
             (f'_bucket{{le="{limit / 1000:g}"}}', self._buckets[limit]) for limit in BUCKETS_MS
@@ -45,7 +44,7 @@ class Metrics:
             [
                 _metric("requests_total", "counter", _labelled("outcome", self._outcomes)),
                 _metric("cache_lookups_total", "counter", _labelled("miss", self._causes)),
-                *(_metric(f"{name}_total", "counter", [("", n)]) for name, n in sorted(self._totals.items())),
+                *(_metric(f"engine_{name}_total", "counter", [("", n)]) for name, n in sorted(totals.items())),
                 _metric("request_seconds", "histogram", histogram),
                 _metric("requests_running", "gauge", [("", self.running)]),
                 *(_metric(name, "gauge", [("", value)]) for name, value in gauges.items()),

@@ -11,7 +11,7 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from itertools import groupby
 from weakref import WeakKeyDictionary
@@ -61,7 +61,7 @@ class Job:
     rows: list[Row] = field(default_factory=list)
     tokens_computed: int = 0
     cache_miss: CacheMiss = "uncached"
-    shown: tuple[str, ...] = ()
+    shown: Progress | None = None
 
     def cancel(self) -> None:
         """Leave at the next control point; may be called from any thread, at any time."""
@@ -169,6 +169,7 @@ class Scheduler:
         now = time.monotonic()
         for job in self.active:
             if job.is_cancelled:
+                self.counters["forwards_cancelled"] += sum(row.n_forwards for row in job.rows)
                 job.end(CANCELLED)
             elif job.is_late(now):
                 self._answer(job, "deadline")
@@ -291,10 +292,20 @@ def _show_progress(job: Job, model: LoadedModel) -> None:
     if not job.request.stream or not job.rows:
         return
     canvas = job.rows[0].canvas
-    fills = tuple(canvas.fill(span, model.tokenizer, model.profile.mask_id) for span in canvas.spans)
-    if fills != job.shown:
-        job.shown = fills
-        job.tell(Progress(fills=fills))
+    event = Progress(fills=_fills(canvas, model), committed=_committed(canvas, model) if len(job.rows) == 1 else "")
+    if event != job.shown:
+        job.shown = event
+        job.tell(event)
+
+
+def _fills(canvas: Canvas, model: LoadedModel) -> tuple[str, ...]:
+    return tuple(canvas.fill(span, model.tokenizer, model.profile.mask_id) for span in canvas.spans)
+
+
+def _committed(canvas: Canvas, model: LoadedModel) -> str:
+    """What of the first span will not change any more; half a character at its end is left out, as it still may."""
+    frozen = replace(canvas.spans[0], block=None, draft=None)
+    return canvas.fill(frozen, model.tokenizer, model.profile.mask_id).rstrip("\ufffd")
 
 
 def _result(job: Job, model: LoadedModel) -> InfillResult:
@@ -315,7 +326,7 @@ def _candidate(row: Row, model: LoadedModel) -> Candidate:
     spans = row.canvas.spans
     log_probs = [log_prob for span in spans for log_prob in _telling(span)]
     return Candidate(
-        fills=tuple(row.canvas.fill(span, model.tokenizer, model.profile.mask_id) for span in spans),
+        fills=_fills(row.canvas, model),
         tokens=sum(len(span.tokens) for span in spans),
         forwards=row.n_forwards,
         confidence=_mean(map(math.exp, log_probs)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -53,6 +54,10 @@ def answer(model: LoadedModel, *heard: Heard, board: Scheduler | None = None) ->
 
 def fills(one: Heard) -> list[tuple[str, ...]]:
     return [candidate.fills for candidate in one.result.candidates]
+
+
+def committed(one: Heard) -> list[str]:
+    return [event.committed for event in one if isinstance(event, Progress)]
 
 
 def test_a_request_is_answered_and_counted(model: LoadedModel) -> None:
@@ -116,13 +121,37 @@ def test_progress_grows_to_the_result(model: LoadedModel) -> None:
     assert progress[-1].fills == result.candidates[0].fills  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("policy", ["verified", "threshold", "sequential"])
+def test_what_is_committed_stays(model: LoadedModel, policy: Policy) -> None:
+    """A random model writes every kind of broken character, and line ends of all kinds."""
+    heard = [
+        Heard("é = '", "'\n", document=f"{seed}", stream=True, seed=seed, temperature=2.0, policy=policy, one_line=line)
+        for seed in range(6)
+        for line in (False, True)
+    ]
+    answer(model, *heard)
+    for one in heard:
+        assert all(later.startswith(text) for text, later in pairwise([*committed(one), fills(one)[0][0]]))
+    assert any(len(set(committed(one))) > 2 for one in heard), "it grows step by step"
+
+
+def test_while_several_candidates_are_at_work_nothing_is_committed(model: LoadedModel, dream: LoadedModel) -> None:
+    for one, of in ((Heard(stream=True, n_candidates=2), model), (Heard(stream=True), dream)):
+        answer(of, one)
+        assert set(committed(one)) == {""}
+
+
 def test_a_cancelled_request_leaves_and_the_others_stay(model: LoadedModel) -> None:
     board, gone, stays = Scheduler(), Heard(document="1"), Heard(document="2")
     for one in (gone, stays):
         board.admit(one.job, model)
-    board.round()
+    for _ in range(3):
+        board.round()
+    (row,) = gone.job.rows
     gone.job.cancel()
     board.round()
+    assert board.counters["forwards_cancelled"] == row.n_forwards == 3
+    assert board.counters["forwards"] == 3 + stays.job.rows[0].n_forwards == 7, "work for nobody is work too"
     assert [type(event) for event in gone] == [Failure]
     assert gone[0].kind == "cancelled"  # type: ignore[union-attr]
     assert list(board.active) == [stays.job]
