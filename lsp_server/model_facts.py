@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sampler.paths import data_folder, default_model_folder
+from sampler.rewriting import CONFIDENCE_FLOOR
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ class ModelFacts:
 
     confidence_floor: float = 0.0
     """Below it nothing is shown unasked, 0 to 1."""
+    edit_confidence_floor: float = CONFIDENCE_FLOOR
+    """Below it an edit is refused, 0 to 1."""
     languages: tuple[str, ...] = ()
     """The language ids it was made for; empty: unknown, so any."""
     presets: Mapping[str, float] = field(default_factory=dict)
@@ -52,6 +55,7 @@ def _read(path: Path, changed: int) -> ModelFacts:
         languages = tuple(str(language) for language in section.get("languages", ()))
         return ModelFacts(
             confidence_floor=float(section.get("confidence_floor") or 0),
+            edit_confidence_floor=float(section.get("edit_confidence_floor", CONFIDENCE_FLOOR)),
             languages=languages,
             presets={str(kind): float(rate) for kind, rate in section.get("presets", {}).items()},
         )

@@ -15,14 +15,15 @@ from typing import Any, TypeAlias
 
 from sampler.messages import Edit, InfillRequest, InfillResult
 from sampler.syntax import parser_for
-from sampler.windows import prefix_window, suffix_window
+from sampler.windows import EDIT_PREFIX_CHARACTERS, EDIT_SUFFIX_CHARACTERS, prefix_window, suffix_window
 
 Infill: TypeAlias = Callable[[InfillRequest], Awaitable[InfillResult]]
 
 MAX_ADDED = 192
 """Tokens by which the new code may be longer than the old."""
 CONFIDENCE_FLOOR = 0.35
-"""Mean probability of what is changed; below it an edit is refused rather than shown."""
+"""Mean probability of what is changed; below it an edit is refused rather than shown. For models that name no floor of
+their own, "edit_confidence_floor" in the section "seedfill" of their config.json."""
 MAX_SELECTION = 2400
 """Characters of a selection: the model reads it twice."""
 PARSE_ROUNDS = 2
@@ -52,7 +53,7 @@ def edit_request(
         raise Refusal(f"The selection has {len(selection):,} characters, {MAX_SELECTION:,} at most can be rewritten.")
     return InfillRequest(
         document=document,
-        pieces=(prefix_window(before), suffix_window(after)),
+        pieces=(prefix_window(before, EDIT_PREFIX_CHARACTERS), suffix_window(after, EDIT_SUFFIX_CHARACTERS)),
         instruction=" ".join(instruction.split()),
         edit=Edit(selection=selection, locks=tuple(locks), threshold=threshold),
         **{"max_tokens": MAX_ADDED, **options},
@@ -65,23 +66,31 @@ class Rewriting:
 
     text: str
     result: InfillResult
+    confidence: float
+    """That of the round that was least sure."""
     n_rounds: int = 0
 
 
-async def rewrite(infill: Infill, request: InfillRequest, floor: float = CONFIDENCE_FLOOR) -> Rewriting:
+async def rewrite(
+    infill: Infill, request: InfillRequest, floor: float = CONFIDENCE_FLOOR, parse_rounds: int | None = PARSE_ROUNDS
+) -> Rewriting:
     """Ask, and where the answer has faults of syntax that the old code had not, have its lines written again.
 
-    The other lines of the answer are locked then. Raises Refusal where nothing of it may be shown.
+    The other lines of the answer are locked then. `parse_rounds` None: whether it parses does not matter.
+    Raises Refusal where nothing of it may be shown.
     """
     result = await infill(request)
-    text = rewritten(request, result, floor)
-    for n_rounds in range(PARSE_ROUNDS + 1):
+    text, confidence = rewritten(request, result, floor), result.candidates[0].confidence
+    if parse_rounds is None:
+        return Rewriting(text=text, result=result, confidence=confidence)
+    for n_rounds in range(parse_rounds + 1):
         faults = new_faults(request, text)
         if not faults:
-            return Rewriting(text=text, result=result, n_rounds=n_rounds)
-        if n_rounds < PARSE_ROUNDS:
+            return Rewriting(text=text, result=result, confidence=confidence, n_rounds=n_rounds)
+        if n_rounds < parse_rounds:
             result = await infill(_again(request, text, faults))
-            text = result.candidates[0].fills[0]
+            text = rewritten(request, result, floor)
+            confidence = min(confidence, result.candidates[0].confidence)
     raise Refusal("What the model wrote does not parse: select less, or ask in other words.")
 
 

@@ -19,6 +19,7 @@ from sampler.messages import BadMessage
 from seedfill.commands.calibrate import calibration
 from seedfill.commands.doctor import doctor
 from seedfill.commands.edit import edit
+from seedfill.commands.edit_measures import edit_floor, presets
 from seedfill.commands.evaluate import app as eval_app
 from seedfill.commands.explain import explain
 from seedfill.commands.fill import fill
@@ -73,6 +74,8 @@ app.add_typer(
     epilog="Example: seedfill train recipes",
 )
 eval_app.command()(calibration)
+eval_app.command()(presets)
+eval_app.command()(edit_floor)
 app.add_typer(eval_app, name="eval")
 app.add_typer(models_app, name="models")
 app.command()(explain)

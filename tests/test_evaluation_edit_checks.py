@@ -19,6 +19,9 @@ LOGGED = PLAIN.replace("    return", '    log.info("a")\n    return')
         ("rename", "b = 1\n", "b  =  1  # taste\n", True),
         ("rename", "b = 1\n", "b = 2\n", False),
         ("rename", "b = 1\n", "b = (\n", False),
+        ("rename", "b = 1  # one\n", "b = 1\n", False),
+        ("rename", "b = 1  # two\n", "b = 1\n", True),
+        ("not known", "b = 1  # one\n", "b = (1)# one\n", True),
         ("type_hints", HINTED, HINTED, True),
         ("type_hints", HINTED, HINTED.replace("b: int", "b: float | None"), True),
         ("type_hints", HINTED, HINTED.replace("a: int", "a: 'str'"), True),
@@ -42,5 +45,5 @@ LOGGED = PLAIN.replace("    return", '    log.info("a")\n    return')
 def test_an_answer_is_right_when_it_does_what_was_asked_and_no_more(
     kind: str, gold: str, answer: str, is_right: bool
 ) -> None:
-    before = "a = 1\n" if kind == "rename" else PLAIN
+    before = "a = 1  # one\n" if kind in ("rename", "not known") else PLAIN
     assert accepts(kind, before, answer, gold) is is_right

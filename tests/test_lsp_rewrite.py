@@ -25,7 +25,7 @@ RULE = {"before": "b):\n", "fills": ["    return a + b"]}
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def editor(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EditingClient]:
     model = tmp_path_factory.mktemp("model")
-    presets = {"type_hints": 0.8, "docstring": 0.59, "dance": 1.0}
+    presets = {"type_hints": 0.8, "docstring": 0.59, "dance": 1.0, "identity_with_none": 0.9}
     (model / "config.json").write_text(json.dumps({"seedfill": {"presets": presets}}))
     async with editing_client(SEEDFILL_MODEL=str(model)) as editor:
         yield editor
@@ -60,13 +60,25 @@ async def test_an_instruction_in_a_comment_is_followed_and_goes(editor: EditingC
 
 async def test_presets_are_offered_where_the_model_was_measured(editor: EditingClient) -> None:
     buffer = editor.open(CODE)
-    actions = await buffer.actions(buffer.range_of("return a+b"))
+    actions = await buffer.actions(buffer.range_of("def add"))
     assert [(action["title"], action["kind"], action["tags"]) for action in actions] == [
         ("Add type hints", "refactor.rewrite", [1])
     ]
+    assert await buffer.actions(buffer.range_of("return a+b")) == [], "nothing there has types to add"
     assert await buffer.actions(buffer.range(3, 3)) == []
-    assert await buffer.actions(buffer.range_of("return"), only=["quickfix"]) == []
-    assert len(await buffer.actions(buffer.range_of("return"), only=["refactor"])) == 1
+    assert await buffer.actions(buffer.range_of("def add"), only=["quickfix"]) == []
+    assert len(await buffer.actions(buffer.range_of("def add"), only=["refactor"])) == 1
+
+
+async def test_a_preset_asks_in_its_own_words(editor: EditingClient) -> None:
+    editor.script.rules({"before": "x = 1\n", "fills": ["if x is None:"]})
+    buffer = editor.open("x = 1\nif x == None:\n    y = 2\n")
+    (action,) = await buffer.actions(buffer.range_of("if x == None:"))
+    assert action["title"] == "Compare with None by identity"
+    editor.make((await editor.client.request("codeAction/resolve", action))["edit"])
+    assert buffer.text == "x = 1\nif x is None:\n    y = 2\n"
+    assert buffer.undo == ["x = 1\nif x == None:\n    y = 2\n"]
+    assert editor.asked(buffer)[0]["instruction"] == "compare with None by identity"
 
 
 async def test_a_client_that_resolves_nothing_gets_commands(tmp_path: Path) -> None:

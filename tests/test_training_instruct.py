@@ -11,7 +11,6 @@ from random import Random
 
 import pytest
 
-from lsp_server.presets import PRESETS
 from seedfill import cli
 from seedfill.evaluation.edit_checks import accepts
 from seedfill.evaluation.edit_tasks import read_edit_tasks
@@ -148,15 +147,6 @@ def test_instruct_set_writes_a_task_file(tmp_path: Path, capsys: pytest.CaptureF
 def test_instruct_set_complains_where_nothing_is_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["train", "instruct-set", "--corpus", str(tmp_path), "--out", str(tmp_path / "t")]) == 2
     assert "no heldout corpus" in capsys.readouterr().err
-
-
-def test_editors_offer_the_plainest_wording_of_a_kind() -> None:
-    assert {preset.kind: preset.instruction for preset in PRESETS} == {
-        preset.kind: wordings()[preset.kind].train[0] for preset in PRESETS
-    }
-    asked = {task["kind"]: task["instruction"] for task in make_tasks(STDLIB[:10], 1, choice="first")}
-    offered = {preset.kind: preset.instruction for preset in PRESETS}
-    assert {kind: asked[kind] for kind in asked.keys() & offered.keys()}.items() <= offered.items()
 
 
 def test_a_source_finds_what_stands_where() -> None:

@@ -44,7 +44,8 @@ def rewrite_offers(ls: Server, target: Target) -> Iterator[Offer]:
         yield Offer(f"Do what the comment says: {found.text}", KIND, REWRITE, [uri, span, ""])
     if target.start < target.end:
         span = plain_range(target.document, target.start, target.end)
-        for preset in offered(model_facts(ls.settings.sampler.model).presets):
+        code = select(target.text, target.start, target.end).lines
+        for preset in offered(model_facts(ls.settings.sampler.model).presets, code):
             yield Offer(preset.title, KIND, REWRITE, [uri, span, preset.instruction])
 
 
@@ -52,4 +53,5 @@ async def _rewritten(ls: Server, say: Say, target: Target, start: int, end: int,
     selection = select(target.text, start, end)
     request = rewrite_request(selection, instruction, **request_options(ls, target))
     ask = asker(ls, target, say, (selection.start, selection.end))
-    return replacements(selection, (await rewrite(ask, request)).text)
+    floor = model_facts(ls.settings.sampler.model).edit_confidence_floor
+    return replacements(selection, (await rewrite(ask, request, floor)).text)

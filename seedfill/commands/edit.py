@@ -13,6 +13,7 @@ from typing import Annotated, Any, Protocol
 import typer
 
 from lsp_server.edits import applied, replacements, rewrite_request, select
+from lsp_server.model_facts import model_facts
 from sampler.messages import Event, InfillRequest, InfillResult, Progress
 from sampler.rewriting import Refusal
 from sampler.rewriting import rewrite as rewriting_of
@@ -79,7 +80,8 @@ async def rewrite(
 ) -> EditedFile:
     """The file with those lines rewritten; raises Refusal. `show` is told of the text as it comes about."""
     on_event = _shown_by(show) if show else None
-    rewriting = await rewriting_of(lambda request: sampler.infill(request, on_event=on_event), request)
+    floor = model_facts(request.model).edit_confidence_floor
+    rewriting = await rewriting_of(lambda request: sampler.infill(request, on_event=on_event), request, floor)
     changes = replacements(select(source.text, *_span(source, lines)), rewriting.text)
     lines = source.with_own_newlines(rewriting.text)
     return EditedFile(text=applied(source.text, changes), lines=lines, result=rewriting.result)

@@ -29,6 +29,12 @@ BlockSizeOption = Annotated[int | None, typer.Option(min=1, max=128, help="Posit
 ThresholdOption = Annotated[float | None, typer.Option(min=0, help="The policy's threshold.")]
 ModelOption = Annotated[Path | None, typer.Option(help="A model's folder; the shipped one by default.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+FloorOption = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Refuse edits that the model is less sure of; its own by default.")
+]
+ParserLoopOption = Annotated[
+    bool, typer.Option(help="Have what does not parse written again, and leave it out if that does not help.")
+]
 TasksArgument = Annotated[Path, typer.Argument(help="JSON lines, gzipped or not.", show_default=False)]
 
 
@@ -92,9 +98,8 @@ def edit(
     seed: SeedOption = 0,
     out: OutOption = None,
     start: Annotated[Start, typer.Option(help="What an edit starts from.")] = "selection",
-    floor: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Refuse edits that the model is less sure of.")
-    ] = None,
+    floor: FloorOption = None,
+    parser_loop: ParserLoopOption = True,
     policy: PolicyOption = None,
     block_size: BlockSizeOption = None,
     threshold: ThresholdOption = None,
@@ -114,6 +119,7 @@ def edit(
 
     Example: seedfill eval edit canitedit.jsonl.gz --limit 20 --out predictions.jsonl
     """
+    from sampler.rewriting import PARSE_ROUNDS
     from seedfill.evaluation.edit_tasks import read_edit_tasks
     from seedfill.evaluation.editor import EditOptions, SamplerEditor
     from seedfill.evaluation.edits import answer_edits, edit_figures, judge_edits, prediction
@@ -122,7 +128,8 @@ def edit(
     options = EditOptions(
         seed=seed,
         start=start,
-        floor=floor,
+        floor=_floor(model, floor),
+        parse_rounds=PARSE_ROUNDS if parser_loop else None,
         policy=policy,
         block_size=block_size,
         threshold=threshold,
@@ -174,6 +181,13 @@ def typing(
     except SamplerError as error:
         raise CommandError(str(error)) from None
     _show(tally.figures(), as_json=as_json)
+
+
+def _floor(model: Path | None, floor: float | None) -> float:
+    """How sure a model must be of an edit: as asked for, or as its config.json says."""
+    from lsp_server.model_facts import model_facts
+
+    return model_facts(str(model) if model else None).edit_confidence_floor if floor is None else floor
 
 
 def _unix(text: str) -> str:

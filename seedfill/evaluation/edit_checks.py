@@ -9,8 +9,11 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import io
+import tokenize
 import typing
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -21,12 +24,23 @@ _TYPES = {*dir(builtins), *dir(typing)}
 
 
 def accepts(kind: str, before: str, answer: str, gold: str) -> bool:
-    """Whether the file `answer` is `before` after an edit of that kind, of which `gold` is an example."""
+    """Whether the file `answer` is `before` after an edit of that kind, of which `gold` is an example.
+
+    A kind that is not known has one right answer. Comments that gold keeps have to be kept.
+    """
     trees = [_parsed(text) for text in (before, answer, gold)]
     if trees[1] is None or trees[0] is None or trees[2] is None:
         return False
+    if (_comments(before) & _comments(gold)) - _comments(answer):
+        return False
     check = _CHECKS.get(kind, _equals_gold)
     return check(trees[0], trees[1], trees[2])
+
+
+def _comments(text: str) -> Counter[str]:
+    """Of a file that parses."""
+    lines = io.StringIO(text).readline
+    return Counter(token.string for token in tokenize.generate_tokens(lines) if token.type == tokenize.COMMENT)
 
 
 def _parsed(text: str) -> ast.Module | None:

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from sampler.messages import Event, Failure, InfillRequest, InfillResult, Policy, Start
-from sampler.rewriting import CONFIDENCE_FLOOR, Refusal, edit_request, rewrite
+from sampler.rewriting import CONFIDENCE_FLOOR, PARSE_ROUNDS, Refusal, edit_request, rewrite
 from seedfill.evaluation.infill import Submitter
 
 
@@ -18,6 +18,8 @@ class EditOutcome:
 
     text: str | None
     refusal: str = ""
+    confidence: float | None = None
+    """How sure the model was of an edit that it made, 0 to 1."""
     forwards: int = 0
     ms: float | None = None
 
@@ -35,8 +37,10 @@ class EditOptions:
 
     seed: int = 0
     start: Start = "selection"
-    floor: float | None = None
-    """Edits that the model is less sure of are refused; None: as everywhere."""
+    floor: float = CONFIDENCE_FLOOR
+    """Edits that the model is less sure of are refused."""
+    parse_rounds: int | None = PARSE_ROUNDS
+    """How often what does not parse is written again before it is refused; None: what does not parse is taken too."""
     policy: Policy | None = None
     block_size: int | None = None
     threshold: float | None = None
@@ -54,13 +58,13 @@ class SamplerEditor:
         """One instruction; a failed request counts as refused, for the reason that the sampler gives."""
         before, after = source[:start], source[end:]
         asked = _Asked(self.engine)
-        floor = CONFIDENCE_FLOOR if self.options.floor is None else self.options.floor
         try:
             request = self._request(before, source[start:end], after, instruction, language)
-            new = asyncio.run(rewrite(asked.infill, request, floor)).text
+            done = asyncio.run(rewrite(asked.infill, request, self.options.floor, self.options.parse_rounds))
         except Refusal as refusal:
             return EditOutcome(text=None, refusal=str(refusal), forwards=asked.forwards, ms=asked.ms)
-        return EditOutcome(text=before + new + after, forwards=asked.forwards, ms=asked.ms)
+        text = before + done.text + after
+        return EditOutcome(text=text, confidence=done.confidence, forwards=asked.forwards, ms=asked.ms)
 
     def _request(self, before: str, selection: str, after: str, instruction: str, language: str) -> InfillRequest:
         options = self.options

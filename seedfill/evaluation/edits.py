@@ -26,6 +26,7 @@ class EditAnswer:
     forwards: int
     ms: float | None
     refusal: str = ""
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +52,7 @@ def answer_edits(
                 forwards=outcome.forwards,
                 ms=outcome.ms,
                 refusal=outcome.refusal,
+                confidence=outcome.confidence,
             )
         )
         on_answer()
@@ -133,6 +135,7 @@ def prediction(answer: EditAnswer, verdict: EditVerdict) -> dict[str, Any]:
         "forwards": answer.forwards,
         "ms": answer.ms,
         "refusal": answer.refusal,
+        "confidence": answer.confidence,
         "passed": verdict.passed,
     }
 
