@@ -1,7 +1,8 @@
 """A language server and a sampler service that follow a script: real processes, a real socket, no model.
 
 `python -m tests.support.lsp_scripted server` is the language server whose sampler is
-`python -m tests.support.lsp_scripted service`, the real service around a scripted engine. The folder that
+`python -m tests.support.lsp_scripted service`, the real service around a scripted engine: a private one, or for
+`window` instead of `server` the one that is shared. The folder that
 SEEDFILL_TEST_LSP names holds `script.json`, a list of rules that is read for each request, and
 `requests.jsonl`, where every request and every cancellation is written down.
 """
@@ -17,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from lsp_server.settings import SamplerMode
 from sampler.messages import Event, Failure, InfillRequest, Loading, Progress
 from tests.support.scripted_engine import ScriptedEngine, Ticket, result
 
@@ -98,7 +100,7 @@ def answer(request: InfillRequest, *candidates: list[str]) -> Event:
     return replace(scripted, candidates=found)
 
 
-def serve_language() -> int:
+def serve_language(sampler: SamplerMode) -> int:
     from lsp_server import server
     from lsp_server.features import editing
     from lsp_server.resident import Client, Report
@@ -108,7 +110,7 @@ def serve_language() -> int:
         return server.connect_client(settings, report, command=[*COMMAND, "service"])
 
     editing.APPLY_TIMEOUT_S = float(os.environ.get(APPLY_TIMEOUT, editing.APPLY_TIMEOUT_S))
-    return server.run(sampler="private", connect=connect)
+    return server.run(sampler=sampler, connect=connect)
 
 
 def serve_samples() -> int:
@@ -120,4 +122,6 @@ def serve_samples() -> int:
 
 if __name__ == "__main__":
     assert threading.current_thread() is threading.main_thread()
-    sys.exit(serve_language() if sys.argv[1] == "server" else serve_samples())
+    if sys.argv[1] == "service":
+        sys.exit(serve_samples())
+    sys.exit(serve_language("shared" if sys.argv[1] == "window" else "private"))
