@@ -9,11 +9,15 @@ from functools import partial
 from typing import NamedTuple
 
 from lsp_server.context import unix_lines
+from lsp_server.postprocess.brackets import CLOSER_OF
 from lsp_server.record import Inference, Source
 from lsp_server.silence import Query
 
 MAX_ANSWERS = 4
 """Of one document: what is on screen, what was prepared to follow it, and what a deleted character leads back to."""
+
+
+QUOTES = ('"', "'", "`")
 
 
 class Fill(NamedTuple):
@@ -36,32 +40,65 @@ class Remembered:
     def rest(self, text: str, offset: int) -> tuple[Fill, ...] | None:
         """What is left of the fills in `text`, which differs by what was typed up to `offset`; None where the answer
         does not hold.
+
+        Brackets and quotes that the editor has closed by itself behind the cursor are no difference: a fill goes up
+        to them.
         """
-        if not self._surrounds(text, offset):
+        end = len(text) - (len(self.text) - self.offset)
+        if not self.offset <= offset <= end or not self._surrounds(text):
             return None
-        typed = unix_lines(text[self.offset : offset])
-        if not typed:
+        typed, closed = unix_lines(text[self.offset : offset]), text[offset:end]
+        if not typed and not closed:
             return self.fills
-        return tuple(self._after(typed)) or None
+        if closed and closed != still_open(typed):
+            return None
+        return tuple(self._after(typed, closed)) or None
 
-    def _after(self, typed: str) -> Iterator[Fill]:
+    def _after(self, typed: str, closed: str) -> Iterator[Fill]:
         for fill in self.fills:
-            if fill.text.startswith(typed) and fill.text != typed:
-                yield Fill(fill.text[len(typed) :], fill.confidence)
+            rest = fill.text.removeprefix(typed) if fill.text.startswith(typed) else ""
+            if rest := up_to(closed, rest):
+                yield Fill(rest, fill.confidence)
 
-    def _surrounds(self, text: str, offset: int) -> bool:
-        return (
-            offset >= self.offset
-            and len(text) - offset == len(self.text) - self.offset
-            and text.startswith(self.text[: self.offset])
-            and text.endswith(self.text[self.offset :])
-        )
+    def _surrounds(self, text: str) -> bool:
+        return text.startswith(self.text[: self.offset]) and text.endswith(self.text[self.offset :])
+
+
+def still_open(text: str) -> str:
+    """What closes the brackets and quotes that `text` has opened, the innermost first."""
+    closers = ""
+    for sign in text:
+        closers = _closers_behind(sign, closers)
+    return closers
+
+
+def up_to(closers: str, text: str) -> str:
+    """`text` up to the first of the `closers` that surround it; nothing where it does not come to that."""
+    if not closers:
+        return text
+    open_now = closers
+    for at, sign in enumerate(text):
+        open_now = _closers_behind(sign, open_now)
+        if len(open_now) < len(closers):
+            return text[:at]
+    return ""
+
+
+def _closers_behind(sign: str, closers: str) -> str:
+    """The closers of what is open behind `sign`, given those before it; a bracket in a string is a letter."""
+    if closers.startswith(sign):
+        return closers[1:]
+    if closers.startswith(QUOTES):
+        return closers
+    closer = sign if sign in QUOTES else CLOSER_OF.get(sign, "")
+    return closer + closers
 
 
 class Memory:
-    """The last answers of each document."""
+    """The last answers of each document; unless it `types_through` they hold only where they were asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, types_through: bool = True) -> None:
+        self._types_through = types_through
         self._answers: defaultdict[str, deque[Remembered]] = defaultdict(partial(deque, maxlen=MAX_ANSWERS))
 
     def keep(self, uri: str, answer: Remembered) -> None:
@@ -77,7 +114,8 @@ class Memory:
         snapshot = query.snapshot
         for answer in reversed(self._answers.get(snapshot.uri, ())):
             enough = query.n_candidates <= answer.inference.request.n_candidates
-            if enough and (left := answer.rest(snapshot.text, query.offset)) is not None:
+            near = self._types_through or query.offset == answer.offset
+            if enough and near and (left := answer.rest(snapshot.text, query.offset)) is not None:
                 return answer, left
         return None
 

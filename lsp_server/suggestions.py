@@ -17,11 +17,11 @@ from typing import Protocol
 from lsp_server.clock import Clock, LoopClock
 from lsp_server.context import Place, infill_request, path_in_workspace, place_at
 from lsp_server.pace import Pace
-from lsp_server.postprocess import Verdict, verdict
+from lsp_server.postprocess import FILTERS, Filter, Verdict, verdict
 from lsp_server.record import Inference, Record, Source, record_of
 from lsp_server.remembered import Fill, Memory, Remembered
 from lsp_server.silence import Query, silence
-from sampler.messages import InfillRequest, InfillResult, Snippet
+from sampler.messages import Candidate, InfillRequest, InfillResult, Snippet
 
 logger = logging.getLogger(__name__)
 
@@ -74,13 +74,14 @@ class Suggestions:
         snippets: Callable[[Query, float], tuple[Snippet, ...]] = lambda query, now: (),
     ) -> None:
         self.pace = Pace()
+        self.memory = Memory()
+        self.filters: tuple[Filter, ...] = FILTERS
+        self.why_spare = why_spare
         self._sampler = sampler
         self._clock = clock or LoopClock()
-        self._why_spare = why_spare
         self._snippets = snippets
         self._client = uuid.uuid4().hex
         self._numbers = itertools.count(1)
-        self._memory = Memory()
         self._running: dict[str, Run] = {}
         self._preparing: dict[str, Run] = {}
         self._looked_ahead: dict[str, tuple[str, str]] = {}
@@ -100,11 +101,11 @@ class Suggestions:
         """Drop what is known of a document, and the requests that run for it."""
         self._supersede(uri)
         self._drop_prepared(uri)
-        self._memory.forget(uri)
+        self.memory.forget(uri)
 
     def forget_answers(self) -> None:
         """Drop what was answered so far: under other settings it might be answered otherwise."""
-        self._memory.clear()
+        self.memory.clear()
         self._looked_ahead.clear()
 
     async def cancel_all(self) -> None:
@@ -121,7 +122,7 @@ class Suggestions:
         if reason := silence(query, self._clock.now()):
             self._drop_prepared(uri)
             record.end("silent", reason)
-        elif found := self._memory.find(query):
+        elif found := self.memory.find(query):
             self._offer(query, record, *found, source=found[0].source)
         elif (answer := await self._last_wins(query, record)) is not None:
             self._offer(query, record, answer, answer.fills, source=record.source or "sampler")
@@ -183,7 +184,7 @@ class Suggestions:
         asked = self._clock.now()
         result = await self._sampler.infill(request)
         answered = self._clock.now()
-        verdicts = tuple(verdict(candidate.fills[0], place) for candidate in result.candidates)
+        verdicts = tuple(self._verdict(candidate, place) for candidate in result.candidates)
         parts = {"context": asked - started, "sampler": answered - asked, "filters": self._clock.now() - answered}
         ms = {name: seconds * 1000 for name, seconds in parts.items()}
         inference = Inference(
@@ -197,8 +198,12 @@ class Suggestions:
         answer = Remembered(text=snapshot.text, offset=query.offset, fills=fills, inference=inference, source=source)
         if not result.load_ms:
             self.pace.answered(answered - asked)
-        self._memory.keep(snapshot.uri, answer)
+        self.memory.keep(snapshot.uri, answer)
         return answer
+
+    def _verdict(self, candidate: Candidate, place: Place) -> Verdict:
+        is_cut = candidate.finish in ("length", "deadline")
+        return verdict(candidate.fills[0], place, self.filters, is_cut=is_cut)
 
     def _offer(
         self, query: Query, record: Record, answer: Remembered, fills: tuple[Fill, ...], *, source: Source
@@ -221,7 +226,7 @@ class Suggestions:
         self._drop_prepared(uri)
         self._looked_ahead[uri] = accepted
         following = _following(query, *accepted)
-        if self._memory.find(following) is None and not self._why_spare():
+        if self.memory.find(following) is None and not self.why_spare():
             run = Run(following, asyncio.create_task(self._follow(following)))
             run.task.add_done_callback(lambda task: self._end_preparing(uri, run))
             self._preparing[uri] = run

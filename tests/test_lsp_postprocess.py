@@ -1,6 +1,7 @@
 """Text filters against golden cases: what the model wrote stands between ├ and ┤ at the cursor, below it what is shown.
 
-`║` is a cursor at which nothing is shown; ␍, ␌ and ␛ stand for the characters they picture. A file's cases are about
+`║` is a cursor at which nothing is shown, `…` the end of a text whose writer was stopped; ␍, ␌ and ␛ stand for the
+characters they picture. A file's cases are about
 the filter that it is named after, and each of them fails without that filter; those of kept.txt are about all of them.
 """
 
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsp_server.context import Place, place_at
-from lsp_server.postprocess import FILTERS, Verdict, postprocess, verdict
+from lsp_server.postprocess import FILTERS, Filter, Verdict, postprocess, verdict
 from seedfill.evaluation.duplicates import repeats_suffix
 
 GOLDEN = Path(__file__).parent / "golden" / "postprocess"
@@ -37,6 +38,10 @@ class Case(NamedTuple):
     place: Place
     written: str
     shown: str
+    is_cut: bool
+
+    def postprocessed(self, filters: tuple[Filter, ...] = FILTERS) -> Verdict:
+        return verdict(self.written, self.place, filters, is_cut=self.is_cut)
 
 
 def marked(block: str) -> tuple[str, int, str]:
@@ -60,12 +65,13 @@ def cases(*names: str) -> list[object]:
 def parsed(name: str, body: str) -> Case:
     given, _, wanted = body.translate(PICTURES).partition("\n---\n")
     text, offset, written = marked(given.rstrip("\n") + "\n")
+    is_cut, written = written.endswith("…"), written.removesuffix("…")
     shown = written
     if wanted:
         *same, shown = marked(wanted)
         assert same == [text, offset], "a case changes nothing but the insertion"
     language = next((name for name, sign in LANGUAGES.items() if re.search(sign, given)), "python")
-    return Case(name, place_at(text, offset, language), written, shown)
+    return Case(name, place_at(text, offset, language), written, shown, is_cut)
 
 
 BY_FILTER = cases(*(one.name for one in FILTERS))
@@ -74,19 +80,19 @@ BY_FILTER = cases(*(one.name for one in FILTERS))
 @pytest.mark.parametrize("case", BY_FILTER)
 def test_a_filter_changes_what_it_is_for(case: Case) -> None:
     assert case.shown != case.written
-    assert postprocess(case.written, case.place) == case.shown
+    assert case.postprocessed().shown == case.shown
 
 
 @pytest.mark.parametrize("case", BY_FILTER)
 def test_a_case_fails_without_its_filter(case: Case) -> None:
     others = tuple(one for one in FILTERS if one.name != case.filter)
     assert len(others) < len(FILTERS)
-    assert postprocess(case.written, case.place, others) != case.shown
+    assert case.postprocessed(others).shown != case.shown
 
 
 @pytest.mark.parametrize("case", cases("kept"))
 def test_what_is_right_is_kept(case: Case) -> None:
-    assert verdict(case.written, case.place).steps == ()
+    assert case.postprocessed().steps == ()
 
 
 def test_there_are_cases_for_every_filter() -> None:

@@ -125,6 +125,7 @@ async def test_being_cancelled_reaches_the_sampler(suggestions: Suggestions, sam
         ("x = ║\ny\n", ("compute(1)",)),
         ("x = comp║\ny\n", ("ute(1)",)),
         ("x = compute(1║\ny\n", (")",)),
+        ("x = compute(║)\ny\n", ("1",)),
     ],
 )
 async def test_typing_what_was_suggested_takes_the_rest_from_memory(
@@ -144,11 +145,58 @@ async def test_typing_what_was_suggested_takes_the_rest_from_memory(
         "z = comp║\ny\n",  # the text before it changed
         "x = comp║\nz\n",  # the text after it changed
         "x = comp║\ny\ny\n",
+        "x = comp║)\ny\n",  # a bracket that nothing has opened
     ],
 )
 async def test_anything_else_is_asked_for(suggestions: Suggestions, sampler: HeldSampler, later: str) -> None:
     await suggested(suggestions, sampler, "x = ║\ny\n", "compute(1)")
     assert await suggested(suggestions, sampler, later, " + 1") == (" + 1",)
+
+
+@pytest.mark.parametrize(
+    ("fill", "later", "rest"),
+    [
+        ("f(one, g(two)) + 1", "x = f(║)", "one, g(two)"),
+        ("f(one, g(two)) + 1", "x = f(one, g(║))", "two"),
+        ("f(one, g(two)) + 1", "x = f(one, g(two)║)", None),
+        ("f(one, g(two)) + 1", "x = f(one, g(two))║", " + 1"),
+        ('d["a)"][0]', 'x = d["║"]', "a)"),
+    ],
+)
+async def test_brackets_that_the_editor_closes_are_typed_through(
+    suggestions: Suggestions, sampler: HeldSampler, fill: str, later: str, rest: str | None
+) -> None:
+    await suggested(suggestions, sampler, "x = ║", fill)
+    if rest is None:
+        assert await suggested(suggestions, sampler, later, "+ 3") == ("+ 3",)
+    else:
+        assert (await suggestions.suggest(query(later))).texts == (rest,)
+
+
+@pytest.mark.parametrize(
+    ("marked", "fill", "shown"),
+    [
+        ("def f(x):\n    ret║\n", "urn x", ("urn x",)),
+        ("def f(x):\n    ret║\n", "return x", ("urn x",)),
+        ("item = 1\nprint(it║)\n", "em)", ("em",)),
+        ("item = 1\nprint(it║em)\n", "em", ()),
+        ("self.counter = 1\nself.cou║\n", "self.counter += 1", ("nter += 1",)),
+    ],
+)
+async def test_a_word_that_was_begun_is_finished_not_doubled(
+    suggestions: Suggestions, sampler: HeldSampler, marked: str, fill: str, shown: tuple[str, ...]
+) -> None:
+    assert await suggested(suggestions, sampler, marked, fill) == shown
+    assert sampler.asked[0][0].pieces[0].endswith(marked.partition("║")[0])
+
+
+async def test_a_text_that_was_cut_short_does_not_end_inside_of_a_word(
+    suggestions: Suggestions, sampler: HeldSampler
+) -> None:
+    asking = asyncio.create_task(suggestions.suggest(query("# ║")))
+    await sampler.wait_for(1)
+    sampler.answer(0, "The number of requ", finish="length")
+    assert (await asking).texts == ("The number of",)
 
 
 async def test_typing_narrows_several_candidates(suggestions: Suggestions, sampler: HeldSampler) -> None:

@@ -16,6 +16,7 @@ from lsp_server.postprocess.end_of_block import end_of_block
 from lsp_server.postprocess.end_of_statement import end_of_statement
 from lsp_server.postprocess.file_indent import file_indent
 from lsp_server.postprocess.first_indent import first_indent
+from lsp_server.postprocess.no_cut_end import no_cut_end
 from lsp_server.postprocess.no_doubled_brackets import no_doubled_brackets
 from lsp_server.postprocess.no_doubled_quotes import no_doubled_quotes
 from lsp_server.postprocess.no_lines_above import no_lines_above
@@ -32,10 +33,14 @@ from lsp_server.postprocess.one_line import one_line
 
 
 class Filter(NamedTuple):
-    """A pure function of a text and its place, and why it changes a text, as the end of "changed because …"."""
+    """A pure function of a text and its place, and why it changes a text, as the end of "changed because …".
+
+    Some are only for a text whose writer was stopped, by the limit of its length or of time.
+    """
 
     apply: Callable[[str, Place], str]
     reason: str
+    only_cut: bool = False
 
     @property
     def name(self) -> str:
@@ -76,6 +81,7 @@ _LINES_BELOW = Filter(no_lines_below, "it repeated the lines below")
 FILTERS: tuple[Filter, ...] = (
     Filter(no_odd_characters, "it held characters that are no text"),
     Filter(no_secrets, "it looked like a key or a password"),
+    Filter(no_cut_end, "its end was missing", only_cut=True),
     Filter(one_line, "there is room for one line only"),
     Filter(no_repeated_start, "it began with what stands before the cursor"),
     Filter(no_doubled_quotes, "it closed a string that is closed already"),
@@ -97,10 +103,10 @@ FILTERS: tuple[Filter, ...] = (
 )
 
 
-def verdict(text: str, place: Place, filters: tuple[Filter, ...] = FILTERS) -> Verdict:
-    """`text` through all filters in order, with what each of them changed."""
+def verdict(text: str, place: Place, filters: tuple[Filter, ...] = FILTERS, *, is_cut: bool = False) -> Verdict:
+    """`text` through all filters in order, with what each of them changed; `is_cut` where its writer was stopped."""
     written, steps = text, []
-    for one in filters:
+    for one in filters if is_cut else (one for one in filters if not one.only_cut):
         if not text:
             break
         before, text = text, one.apply(text, place)
@@ -109,6 +115,6 @@ def verdict(text: str, place: Place, filters: tuple[Filter, ...] = FILTERS) -> V
     return Verdict(written=written, shown=text, steps=tuple(steps))
 
 
-def postprocess(text: str, place: Place, filters: tuple[Filter, ...] = FILTERS) -> str:
+def postprocess(text: str, place: Place, filters: tuple[Filter, ...] = FILTERS, *, is_cut: bool = False) -> str:
     """What is shown of `text`."""
-    return verdict(text, place, filters).shown
+    return verdict(text, place, filters, is_cut=is_cut).shown

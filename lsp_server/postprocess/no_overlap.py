@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lsp_server.context import Place
 from lsp_server.postprocess.brackets import closes
 
@@ -11,12 +13,19 @@ MIN_WORD_OVERLAP = 3
 
 def no_overlap(text: str, place: Place) -> str:
     """`text` without the longest end that the rest of the line begins with, blanks on both sides aside."""
-    rest, ours = place.line_after, text.rstrip()
+    rest, ours, n_word = place.line_after, text.rstrip(), _rest_of_word(place)
     for n in range(min(len(ours), len(rest)), 0, -1):
         kept, repeated = ours[:-n], ours[-n:]
-        if _begins(rest, repeated) and _says_something(repeated) and not closes(kept, repeated):
+        is_telling = _says_something(repeated) or n >= n_word > 0
+        if _begins(rest, repeated) and is_telling and not closes(kept, repeated):
             return kept
     return text
+
+
+def _rest_of_word(place: Place) -> int:
+    """How many characters of the word around the cursor stand behind it: none where it stands in no word."""
+    found = re.match(r"\w+", place.line_after)
+    return found.end() if found and re.search(r"\w\Z", place.line_before) else 0
 
 
 def _begins(rest: str, repeated: str) -> bool:
