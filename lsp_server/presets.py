@@ -75,7 +75,7 @@ PRESETS = (
     Preset("dead_code", "Remove dead code", "remove dead code", r"\b(return|raise)\b"),
     Preset("unused_variable", "Remove the unused variable", "remove the unused variable", r"\w = "),
     Preset("debug_prints", "Remove debug prints", "remove debug prints", r"\bprint\("),
-    Preset("wrong_condition", "Fix the condition", "fix the condition", r"\bif\b"),
+    Preset("wrong_condition", "Fix the condition", "fix the condition", r"if\b"),
     Preset("off_by_one", "Fix the off-by-one error", "fix the off-by-one error", r"\brange\("),
     Preset("missing_return", "Return the result", "return the result", r"\bdef\b"),
 )

@@ -111,7 +111,7 @@ def edit_floor(
 
 
 def _in_menu_words(tasks: list[Any], per_preset: int) -> list[Any]:
-    """For each preset some of the tasks that it is about, asked for as the menu does; `kind` is the preset's."""
+    """For each preset tasks that it would be offered for, asked as the menu does; `kind` is the preset's."""
     from dataclasses import replace
 
     from lsp_server.presets import PRESETS
@@ -120,7 +120,9 @@ def _in_menu_words(tasks: list[Any], per_preset: int) -> list[Any]:
     return [
         replace(task, kind=preset.kind, instruction=preset.instruction)
         for preset in PRESETS
-        for task in spread([task for task in tasks if task.kind in preset.kinds], per_preset)
+        for task in spread(
+            [task for task in tasks if task.kind in preset.kinds and preset.fits(task.selection)], per_preset
+        )
     ]
 
 
