@@ -75,6 +75,8 @@ class Segment:
     length: int
     past: tuple[KeyValues, ...]
     is_causal: bool
+    seen: Tensor | None = None
+    """(length, length) bool, who sees whom within the row, where it is neither both ways nor causal throughout."""
 
 
 class Packed:
@@ -86,7 +88,7 @@ class Packed:
 
     def __init__(self, segments: Sequence[Segment], device: torch.device) -> None:
         self._segments = list(segments)
-        self._masks = [_causal_mask(segment, device) for segment in segments]
+        self._masks = [_mask(segment, device) for segment in segments]
         ends = list(itertools.accumulate(segment.length for segment in segments))
         self._bounds = list(zip([0, *ends], ends, strict=False))
         self._written: list[tuple[Tensor, Tensor]] = []
@@ -108,9 +110,11 @@ class Packed:
         return KeyValues(keys, torch.stack([v[0, :, a:b] for _, v in self._written]))
 
 
-def _causal_mask(segment: Segment, device: torch.device) -> Tensor | None:
+def _mask(segment: Segment, device: torch.device) -> Tensor | None:
     """(length, past + length), True where allowed; None where the kernel needs none."""
     n_past = sum(map(len, segment.past))
+    if segment.seen is not None:
+        return F.pad(segment.seen.to(device), (n_past, 0), value=True)
     if not segment.is_causal or segment.length == 1 or n_past == 0:
         return None
     allowed = torch.ones(segment.length, n_past + segment.length, dtype=torch.bool, device=device)
@@ -118,7 +122,7 @@ def _causal_mask(segment: Segment, device: torch.device) -> Tensor | None:
 
 
 def _attend_row(layer: int, segment: Segment, mask: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    if not segment.past:
+    if not segment.past and mask is None:
         return attend(q, k, v, is_causal=segment.is_causal and segment.length > 1)
     keys = torch.cat([*(past.keys[layer][None] for past in segment.past), k], dim=2)
     values = torch.cat([*(past.values[layer][None] for past in segment.past), v], dim=2)

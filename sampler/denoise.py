@@ -5,6 +5,9 @@ is looked at once more, where it may edit: tokens that the model is sure should 
 given a mask before them, for a bounded number of steps. Then it commits: its block is read causally, its keys and
 values move to the row's tail, and the logits of that reading say how probable the text is. Between two steps nothing
 is half done: a step is a control point.
+
+Under the policy `fused` every pass is such a commit, and drafts as well: behind each of the block's tokens stands a
+group of masks that sees the block up to there, so that there is a draft for however much of the block is kept.
 """
 
 from __future__ import annotations
@@ -12,41 +15,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
-from sampler.attention import Packed, Segment
-from sampler.backbone import Backbone
+from sampler.attention import Packed
 from sampler.canvas import Canvas
 from sampler.families import FamilyProfile
 from sampler.kv_cache import ContextSlot, KeyValues, Reuse, Tail, join
 from sampler.messages import Finish
+from sampler.passes import Model, Pass, forward, read_logits, with_guesses
 from sampler.span import Block, Span
 from sampler.unmask import Sampling, agreeing, forbid, judge, pick, prefer, unmask
 
 Phase: TypeAlias = Literal["unmask", "edit", "commit"]
 """What a row's next pass is for."""
-
-
-class Model(Protocol):
-    """What a step needs of a loaded model."""
-
-    @property
-    def backbone(self) -> Backbone:
-        """The network."""
-        ...
-
-    @property
-    def profile(self) -> FamilyProfile:
-        """The family's facts."""
-        ...
-
-    @property
-    def is_forbidden(self) -> Tensor:
-        """(V,) bool, on the network's device: tokens that are never predicted."""
-        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -75,26 +59,17 @@ class Row:
         return "edit" if self.edits_left else "commit"
 
     @property
+    def is_fused(self) -> bool:
+        """Whether the pass that commits a block also drafts the next: with one span and no old code to start from."""
+        spans = self.canvas.spans
+        return self.sampling.policy == "fused" and len(spans) == 1 and spans[0].draft is None
+
+    @property
     def past(self) -> tuple[KeyValues, ...]:
         """What the next pass attends to besides the live window."""
         if self.slot is None:
             return () if self.surroundings is None else (self.surroundings,)
         return (self.slot.key_values, *self.tail.past)
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """One row's share of a forward: n tokens with their positions; `wanted` are the indices to read logits at.
-
-    `answers` are ids that the model may say here though they write no text.
-    """
-
-    tokens: list[int]
-    positions: list[int]
-    past: tuple[KeyValues, ...]
-    is_causal: bool
-    wanted: list[int]
-    answers: tuple[int, ...] = ()
 
 
 OnStep = Callable[[Canvas], None]
@@ -110,7 +85,7 @@ def read_context(model: Model, canvas: Canvas, reuse: Reuse | None = None) -> tu
     n_held = min(n_held, len(tokens) - 1)  # the last token's hidden state is needed
     past = (slot.key_values.head(n_held),) if slot is not None and n_held else ()
     new = Pass(tokens[n_held:], list(range(n_held, len(tokens))), past, True, [])
-    hidden, packed = _forward(model, [new])
+    hidden, packed = forward(model, [new])
     key_values = join([*past, packed.key_values(0)])
     return ContextSlot(tokens, canvas.parts, key_values, hidden[-1]), len(new.tokens)
 
@@ -145,8 +120,8 @@ def denoise_step(model: Model, rows: Sequence[Row], on_step: OnStep | None = Non
     for row in rows:
         _open_blocks(model, row)
     passes = [_live_pass(model.profile, row) for row in rows]
-    hidden, packed = _forward(model, passes)
-    for i, (row, logits) in enumerate(zip(rows, _logits(model, hidden, passes), strict=True)):
+    hidden, packed = forward(model, passes)
+    for i, (row, logits) in enumerate(zip(rows, read_logits(model, hidden, passes), strict=True)):
         row.n_forwards += 1
         if row.phase == "commit":
             _commit(model, row, logits, packed, i)
@@ -174,7 +149,8 @@ def _open_blocks(model: Model, row: Row) -> None:
     """See that every unfinished span has a block, and that the surroundings are fresh where they have to be."""
     profile, closed = model.profile, [s for s in row.canvas.spans if s.finish is None and s.block is None]
     for span in closed:
-        span.open_block(row.sampling.block_size, profile.mask_id, row.sampling.draft_size)
+        size = 1 if row.is_fused and not span.guess else row.sampling.block_size  # no masks where passes only check
+        span.open_block(size, profile.mask_id, row.sampling.draft_size)
         row.edits_left = row.sampling.n_edit_steps
     if row.slot is None and (closed or profile.cache == "none"):
         _refresh(model, row)
@@ -185,7 +161,7 @@ def _refresh(model: Model, row: Row) -> None:
     tokens = row.canvas.in_place(model.profile.mask_id)
     row.leads = dict(enumerate(tokens))
     window = set(_window(model.profile, row))
-    _, packed = _forward(model, [Pass(tokens, list(range(len(tokens))), (), False, [])])
+    _, packed = forward(model, [Pass(tokens, list(range(len(tokens))), (), False, [])])
     outside = [p for p in range(len(tokens)) if p not in window]
     key_values = packed.key_values(0)
     row.surroundings = key_values.take(torch.tensor(outside, dtype=torch.long, device=key_values.keys.device))
@@ -207,7 +183,8 @@ def _live_pass(profile: FamilyProfile, row: Row) -> Pass:
     window = _window(profile, row)
     tokens, positions = list(window.values()), list(window)
     if row.phase == "commit":
-        return Pass(tokens, positions, row.past, True, list(range(len(tokens))))
+        commit = Pass(tokens, positions, row.past, True, list(range(len(tokens))))
+        return with_guesses(profile, commit, _guess_sizes(row)) if row.is_fused else commit
     index = {position: i for i, position in enumerate(window)}
     wanted = [
         index[block.start + i - profile.logit_shift]
@@ -220,29 +197,16 @@ def _live_pass(profile: FamilyProfile, row: Row) -> Pass:
     return Pass(tokens, positions, row.past, False, wanted, profile.edit_ids if row.edits_left else ())
 
 
+def _guess_sizes(row: Row) -> list[int]:
+    """How many masks stand behind each token of the block: the first for the token that is chosen in this pass."""
+    span = row.canvas.spans[0]
+    room = [span.limit - len(span.tokens) - i for i in range(1, len(_block(span)) + 1)]
+    return [n if n > 1 else 0 for n in (min(row.sampling.block_size, left) for left in room)]
+
+
 def _asked(block: Block, phase: Phase) -> Tensor:
     """Indices of the tokens that a pass asks about: the masks, or to edit every token that was not given."""
     return (block.is_masked if phase == "unmask" else ~block.is_locked).nonzero()[:, 0]
-
-
-def _forward(model: Model, passes: Sequence[Pass]) -> tuple[Tensor, Packed]:
-    """All passes in one forward: hidden states (N, hidden) of the packed rows, and their keys and values."""
-    device = model.is_forbidden.device
-    tokens = torch.tensor([[token for p in passes for token in p.tokens]], device=device)
-    positions = torch.tensor([[position for p in passes for position in p.positions]], device=device)
-    packed = Packed([Segment(len(p.tokens), p.past, p.is_causal) for p in passes], device)
-    return model.backbone(tokens, positions, packed)[0], packed
-
-
-def _logits(model: Model, hidden: Tensor, passes: Sequence[Pass]) -> list[Tensor]:
-    """Logits (len(wanted), V) of each pass, forbidden tokens out but for those that the pass may answer."""
-    wanted, offset = [], 0
-    for p in passes:
-        wanted += [offset + i for i in p.wanted]
-        offset += len(p.tokens)
-    chosen = hidden.index_select(0, torch.tensor(wanted, dtype=torch.long, device=hidden.device))
-    parts = torch.split(model.backbone.logits(chosen), [len(p.wanted) for p in passes])
-    return [forbid(part, model.is_forbidden, p.answers) for part, p in zip(parts, passes, strict=True)]
 
 
 def _decide(model: Model, row: Row, logits: Tensor) -> None:
@@ -305,7 +269,8 @@ def _cut_at_end(canvas: Canvas, block: Block) -> None:
 
 def _commit(model: Model, row: Row, logits: Tensor, packed: Packed, index: int) -> None:
     """Freeze the blocks: all of them, or under a checked policy what the causal reading agrees with."""
-    spans = row.canvas.open_spans
+    spans, sizes = row.canvas.open_spans, _guess_sizes(row) if row.is_fused else []
+    logits, guessed = logits[: len(logits) - sum(sizes)], logits[len(logits) - sum(sizes) :]
     kept: list[int] = []
     offset, is_cut = 0, False
     for span, part in zip(spans, torch.split(logits, [len(_block(span)) for span in spans]), strict=True):
@@ -319,6 +284,15 @@ def _commit(model: Model, row: Row, logits: Tensor, packed: Packed, index: int) 
         offset += n_block
     if not row.canvas.is_finished:
         row.tail.append(packed.key_values(index).take(torch.tensor(kept, device=logits.device)))
+        if sizes:
+            _guess(row.canvas, spans[0], torch.split(guessed, sizes)[len(kept) - 1])
+
+
+def _guess(canvas: Canvas, span: Span, logits: Tensor) -> None:
+    """Draft what comes behind the next token, which is chosen already, by the logits (m, V) of its group's masks."""
+    tokens: list[int] = logits[1:].argmax(-1).tolist()
+    end = next((i for i, token in enumerate(tokens) if token in canvas.stop_ids), len(tokens))
+    span.guess = tokens[: end + 1]
 
 
 def _commit_span(row: Row, span: Span, logits: Tensor) -> int:

@@ -37,7 +37,7 @@ from sampler.messages import (
     Progress,
 )
 from sampler.span import Span
-from sampler.unmask import EDIT_THRESHOLD, PARAMETERS, Sampling
+from sampler.unmask import CHECKED, EDIT_THRESHOLD, PARAMETERS, Sampling
 
 MAX_ROWS = 32
 """Rows of one forward."""
@@ -228,7 +228,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _check(request: InfillRequest, profile: FamilyProfile, model: LoadedModel) -> None:
-    if request.policy in ("verified", "sequential") and not profile.causal_reading:
+    if request.policy in CHECKED and not profile.causal_reading:
         raise BadMessage(f"The model {model.id} has no causal reading, so the policy {request.policy} is not offered.")
     if request.policy is not None and request.policy not in PARAMETERS:
         raise BadMessage(f"There is no policy {request.policy!r}: choose one of {', '.join(PARAMETERS)}.")
@@ -239,7 +239,7 @@ def _check(request: InfillRequest, profile: FamilyProfile, model: LoadedModel) -
 def _check_edit(request: InfillRequest, edit: Edit, profile: FamilyProfile, model: LoadedModel) -> None:
     if profile.layout == "in-place":
         raise BadMessage(f"The model {model.id} only fills gaps: choose one that edits.")
-    if edit.start == "selection" and not profile.edit_ids and request.policy not in (None, "verified", "sequential"):
+    if edit.start == "selection" and not profile.edit_ids and request.policy not in (None, *CHECKED):
         raise BadMessage(f"The model {model.id} was not taught to judge old code: leave the policy out.")
 
 
@@ -259,7 +259,7 @@ def _edit_threshold(edit: Edit | None, profile: FamilyProfile, policy: Policy) -
         return profile.edit_threshold
     if edit.threshold is not None:
         return edit.threshold
-    return None if policy in ("verified", "sequential") else profile.edit_threshold or EDIT_THRESHOLD
+    return None if policy in CHECKED else profile.edit_threshold or EDIT_THRESHOLD
 
 
 def _sampling(request: InfillRequest, model: LoadedModel, index: int) -> Sampling:

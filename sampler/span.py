@@ -102,9 +102,11 @@ class Span:
     """Causal logits (V,) of the span's next token, from the last commit or the context."""
     draft: Draft | None = None
     """Of an edit: the old code."""
+    guess: list[int] = field(default_factory=list)
+    """What the pass that committed the last block drafted behind `next_token`."""
 
     def open_block(self, size: int, mask_id: int, draft_size: int | None = None) -> Block:
-        """Begin a block: the anchor or the chosen token, then old code while there is some, else masks.
+        """Begin a block: the anchor or the chosen token, then a guess or old code while there is some, else masks.
 
         It has at most `size` text tokens, or `draft_size` where they are old code.
         """
@@ -117,6 +119,7 @@ class Span:
             is_locked=torch.ones(len(locked), dtype=torch.bool),
             n_anchor=len(self.anchor),
         )
+        block.insert(len(block), self.guess[: self._room(size)], is_masked=False)
         if self.draft is not None:
             block.draft_end = self.draft.goes_on(self.next_token)
             most = draft_size or size
@@ -151,7 +154,7 @@ class Span:
         self.tokens += text
         self.log_probs += log_probs
         self.start += self.block.n_anchor
-        self.anchor, self.block, self.next_token = [], None, None
+        self.anchor, self.block, self.next_token, self.guess = [], None, None, []
         if text and text[-1] in stop_ids:
             self.finish = "end"
         elif len(self.tokens) >= self.limit:

@@ -4,7 +4,8 @@ A policy speaks of the masked positions of one block alone, m of them, so a posi
 change. It looks at the proposal and says which positions to take, (m,) bool; it always takes
 at least one, so every step comes nearer to the end. What is written already is looked at by `judge` alone.
 
-threshold: Fast-dLLM (arXiv 2505.22618) · entropy: EB-Sampler (arXiv 2505.24857) · margin and fixed: LLaDA, Dream.
+threshold: Fast-dLLM (arXiv 2505.22618) · entropy: EB-Sampler (arXiv 2505.24857) · margin and fixed: LLaDA, Dream ·
+fused: TiDAR (arXiv 2511.08923).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from torch import Tensor
 
 from sampler.messages import Policy
 
+CHECKED: tuple[Policy, ...] = ("verified", "fused", "sequential")
+"""Policies that write what the causal reading would have written, and so need a family that has one."""
 EDIT_STEPS = 4
 """Most steps in which a block may be edited: a gap of n tokens takes n of them."""
 EDIT_THRESHOLD = 0.9
@@ -68,7 +71,7 @@ class Sampling:
     @property
     def is_checked(self) -> bool:
         """Whether only what the causal reading would have written is kept."""
-        return self.policy in ("verified", "sequential")
+        return self.policy in CHECKED
 
 
 def forbid(logits: Tensor, is_forbidden: Tensor, but: Sequence[int] = ()) -> Tensor:
@@ -144,6 +147,7 @@ POLICIES: dict[Policy, Callable[[Proposal, Sampling], Tensor]] = {
     "margin": margin,
     "fixed": fixed,
     "verified": threshold,  # drafts only; the commit pass decides
+    "fused": threshold,  # as verified where the pass that commits cannot draft: several spans, old code
     "sequential": threshold,  # never has a mask
 }
 PARAMETERS: dict[Policy, float] = {
@@ -152,6 +156,7 @@ PARAMETERS: dict[Policy, float] = {
     "margin": 0.8,
     "fixed": 0.25,
     "verified": 0.0,
+    "fused": 0.0,
     "sequential": 0.0,
 }
 """Defaults: a probability, nats, a difference of probabilities, a share of the block; 0 drafts a block in one step."""

@@ -24,7 +24,7 @@ from sampler.layout import HOLE_STRIDE, LIVE_MARKER, Context
 from sampler.messages import Policy
 from sampler.span import Block, Span
 from sampler.tokenizer import RESERVED
-from sampler.unmask import PARAMETERS, Sampling, forbid
+from sampler.unmask import CHECKED, PARAMETERS, Sampling, forbid
 from tests.support.tiny_model import tiny_backbone, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -196,6 +196,7 @@ def test_a_batch_equals_each_row_alone() -> None:
             (make_canvas(40, 17, 2, seed=2), "entropy", {"block": 5}),
             (make_canvas(23, 6, seed=3), "verified", {}),
             (make_canvas(11, 8, seed=4), "sequential", {}),
+            (make_canvas(17, 9, seed=6), "fused", {}),
             (make_canvas(30, 14, 3, seed=5), "margin", {"temperature": 1.0, "top_p": 0.9}),
         ]
         generators = [torch.Generator().manual_seed(i) for i in range(len(specs))]
@@ -253,13 +254,60 @@ def test_verified_keeps_several_tokens_a_cycle_when_the_readings_agree() -> None
     assert row.n_forwards == 6, "three blocks, drafted and committed"
 
 
+@pytest.mark.parametrize("block", [2, 5, 8])
+@pytest.mark.parametrize("seed", range(3))
+def test_fused_writes_what_token_by_token_writes_in_fewer_passes_than_verified(block: int, seed: int) -> None:
+    end = frozenset({SEEDFILL.end_id, *range(FIRST_TEXT, FIRST_TEXT + 12)})
+    fused, verified, single = (
+        fill(make_canvas(limit=16, seed=seed, stops=end), policy, block=block)
+        for policy in ("fused", "verified", "sequential")
+    )
+    assert texts(fused) == texts(single)
+    assert fused.canvas.spans[0].finish == single.canvas.spans[0].finish
+    assert fused.canvas.spans[0].log_probs == pytest.approx(single.canvas.spans[0].log_probs, abs=1e-3)
+    assert fused.n_forwards < verified.n_forwards or verified.n_forwards == 0
+
+
+def test_fused_keeps_several_tokens_a_pass_when_the_readings_agree() -> None:
+    own = texts(fill(make_canvas(20, 9), "sequential"))[0]
+    row = make_row(make_canvas(20, 9), "fused", block=4)
+
+    def guess_right(canvas: Canvas) -> None:
+        span = canvas.spans[0]
+        span.guess = own[len(span.tokens) + 1 : len(span.tokens) + 4]
+
+    denoise(MODEL, [row], guess_right)
+    assert texts(row)[0] == own
+    assert row.n_forwards == 3, "one token, then four a pass"
+
+
+def test_a_guess_is_what_masks_behind_the_kept_tokens_say() -> None:
+    """Behind every token of the block stands a group that sees the row up to there, as a draft of its own would."""
+    row = make_row(make_canvas(20, 12), "fused", block=4)
+
+    def check(canvas: Canvas) -> None:
+        span, n = canvas.spans[0], len(canvas.context)
+        size = min(4, 12 - len(span.tokens))
+        tokens = [*canvas.context, *span.tokens, *[MASK] * size, TOKENIZER.id(LIVE_MARKER)]
+        start = n + len(span.tokens)
+        logits = plain_logits(MODEL, tokens, [*range(start + size), start], size + 1)[start + 1 : start + size]
+        assert span.guess == (logits.argmax(-1).tolist() if span.finish is None else [])
+
+    denoise(MODEL, [row], check)
+
+
+def test_fused_holes_are_filled_as_verified_ones() -> None:
+    fused, verified = (fill(make_canvas(20, 10, 3), policy, block=4) for policy in ("fused", "verified"))
+    assert texts(fused) == texts(verified) and fused.n_forwards == verified.n_forwards
+
+
 def test_verified_holes_end_and_read_as_their_row_does() -> None:
     row = fill(make_canvas(20, 10, 3), "verified", block=4)
     assert [len(tokens) for tokens in texts(row)] == [10, 10, 10]
     assert all(len(span.log_probs) == 10 for span in row.canvas.spans)
 
 
-POLICIES: list[Policy] = ["threshold", "entropy", "margin", "fixed", "verified", "sequential"]
+POLICIES: list[Policy] = ["threshold", "entropy", "margin", "fixed", "verified", "fused", "sequential"]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -277,7 +325,7 @@ def test_only_masked_positions_change_the_context_never_and_it_ends(policy: Poli
             if block is not None:
                 assert MASK not in block.tokens[~block.is_masked].tolist()
                 assert (block.tokens[block.is_masked] == MASK).all()
-            if policy not in ("verified", "sequential"):
+            if policy not in CHECKED:
                 now = span.tokens + ([] if block is None else block.tokens[block.n_anchor :].tolist())
                 kept = [(a, b) for a, b in zip(written[i], now, strict=False) if a != MASK]
                 assert all(a == b for a, b in kept)
