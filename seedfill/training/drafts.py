@@ -42,11 +42,11 @@ class _Cell:
 def draft_blocks(old: list[int], new: list[int], tokenizer: Tokenizer, rng: random.Random) -> list[DraftBlock]:
     """Blocks that lead from `old` to `new`, both with the end token last.
 
-    Half of the drafts show their tokens as they are, in the other half some are masked; and in half of them some of
-    the changes are done already.
+    Three in four drafts show their tokens as they are, in the others some are masked; and in half of them some of the
+    changes are done already.
     """
     size = rng.choice(DRAFT_SIZES)
-    mask_rate = 0.0 if rng.random() < 0.5 else 0.6 * rng.random()
+    mask_rate = 0.0 if rng.random() < 0.75 else 0.5 * rng.random()
     done_rate = rng.random() if rng.random() < ADVANCED_SHARE else 0.0
     cells = list(chain.from_iterable(_advanced(cell, done_rate, rng) for cell in _aligned(old, new)))
     blocks: list[DraftBlock] = []

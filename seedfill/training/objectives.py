@@ -38,7 +38,14 @@ def next_token(model: Backbone, rows: Rows, device: torch.device) -> LossParts:
     )
 
 
-def masked(model: Backbone, rows: Rows, live: LiveRows, device: torch.device, next_token_factor: float) -> LossParts:
+def masked(
+    model: Backbone,
+    rows: Rows,
+    live: LiveRows,
+    device: torch.device,
+    next_token_factor: float,
+    edited_factor: float = 1.0,
+) -> LossParts:
     """Cross-entropy of live tokens, read at the position itself, and of the clean stream's next tokens beside it.
 
     The masked part (Eq. 6, second term) is weighted and divided by the live tokens that could have been masked, so it
@@ -65,7 +72,7 @@ def masked(model: Backbone, rows: Rows, live: LiveRows, device: torch.device, ne
             "edited": float(live.weights[live.is_edited].sum()),
             "masked_plain": float(is_masked.sum()),
         },
-        factors={"next_token": next_token_factor, "masked": 1.0, "edited": 1.0, "masked_plain": 0.0},
+        factors={"next_token": next_token_factor, "masked": 1.0, "edited": edited_factor, "masked_plain": 0.0},
         n_tokens=float(rows.tokens.size),
     )
 

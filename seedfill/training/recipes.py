@@ -31,6 +31,9 @@ class Recipe:
     n_live: int = 0
     """Live tokens a row in the masked objective."""
     next_token_factor: float = 1.0
+    edited_factor: float = 1.0
+    """What judging old code and edited groups weighs beside the masked loss. The step of a matrix does not depend on the
+    gradient's size, so a part with a large and noisy gradient would leave the others nothing."""
     noise: LiveNoise = LiveNoise()
     edits_from: float = 1.0
     """Share of the steps after which live groups are also edited (the paper: 0.8)."""
@@ -145,21 +148,24 @@ def edit_branch() -> Recipe:
         purpose="a branch (--resume-from) that learns to edit: local instructed edits, then corrupted blocks",
         mix=Mix(
             plain=0.02,
-            infill=0.18,
+            infill=0.25,
             holes=0.03,
-            repair=0.07,
-            instruct=0.7,
+            repair=0.05,
+            instruct=0.65,
             kinds=LOCAL_EDITS,
             idle=0.05,
             drafts=0.9,
-            n_drafts=3,
+            n_drafts=2,
             snippets=0.1,
         ),
-        noise=LiveNoise(edited_share=0.3, changed_weight=3.0),
+        noise=LiveNoise(edited_share=0.3, changed_weight=2.0),
         edits_from=0.8,
         n_steps=1_000,
-        n_live=512,
-        next_token_factor=0.4,
+        n_live=576,
+        next_token_factor=1.0,
+        edited_factor=0.4,
+        matrix_lr=0.008,
+        other_lr=0.0015,
         seed=4,
     )
 

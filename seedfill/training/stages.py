@@ -69,7 +69,10 @@ class Masked:
     def parts(self, network: Backbone, batch: Any, device: torch.device, step: int) -> LossParts:
         """Masked, edited and next tokens."""
         clean, noised = batch
-        return objectives.masked(network, clean, noised, device, self.recipe.next_token_factor)
+        recipe = self.recipe
+        return objectives.masked(
+            network, clean, noised, device, recipe.next_token_factor, edited_factor=recipe.edited_factor
+        )
 
 
 @dataclass(frozen=True, slots=True)
