@@ -8,9 +8,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from sampler import layout
+from sampler.chat import chat_edit
 from sampler.draft import Draft
 from sampler.families import FamilyProfile
 from sampler.layout import HOLE_STRIDE, Context
@@ -32,6 +33,8 @@ class Canvas:
     spans: list[Span]
     stop_ids: frozenset[int]
     pieces: list[list[int]] = field(default_factory=list)
+    locked: tuple[str, ...] = ()
+    """Of an edit in place: the text before, between and behind the spans that belongs to the selection."""
     one_line: bool = False
     wants_text: bool = False
     """Whether a span may not end before its first token."""
@@ -75,6 +78,13 @@ class Canvas:
                 row += [mask_id] * (span.limit - len(span.tokens) - len(live))
         return row + self.pieces[-1]
 
+    def fills(self, tokenizer: Tokenizer, mask_id: int) -> tuple[str, ...]:
+        """The text of each span so far; of an edit that has several spans, of all of it."""
+        texts = tuple(self.fill(span, tokenizer, mask_id) for span in self.spans)
+        if not self.locked:
+            return texts
+        return ("".join(chain.from_iterable(zip(self.locked, (*texts, ""), strict=True))),)
+
     def fill(self, span: Span, tokenizer: Tokenizer, mask_id: int) -> str:
         """The text of a span so far, without its end."""
         text = tokenizer.decode(span.text_tokens(mask_id))
@@ -87,6 +97,8 @@ def canvases(request: InfillRequest, tokenizer: Tokenizer, profile: FamilyProfil
     Raises BadMessage with one sentence where the request does not fit into `max_positions`.
     """
     stop_ids = frozenset({profile.end_id}) | (tokenizer.newline_ids if request.one_line else frozenset())
+    if profile.layout == "in-place" and request.edit is not None:
+        return _edits_in_place(request, request.edit, tokenizer, profile, max_positions)
     if profile.layout == "in-place":
         return [
             _in_place(request, tokenizer, profile, length, stop_ids, max_positions)
@@ -159,6 +171,66 @@ def _in_place(
     context = [token for piece in pieces for token in piece]
     parts = [("document", len(context))]
     return Canvas(context, parts, spans, stop_ids, pieces, one_line=request.one_line)
+
+
+def _edits_in_place(
+    request: InfillRequest, edit: Edit, tokenizer: Tokenizer, profile: FamilyProfile, max_positions: int
+) -> list[Canvas]:
+    """The canvases of an edit asked for in a chat, one a length; what is not locked is a span.
+
+    Where the old code is the start, a span knows it: what the model writes there too is taken at once.
+    """
+    edges = [0, *(edge for lock in edit.locks for edge in lock), len(edit.selection)]
+    locked, free = _free_stretches([edit.selection[a:b] for a, b in pairwise(edges)])
+    old = tokenizer.encode_batch(free)
+    changes = [change for change in profile.length_changes if change <= request.max_tokens]
+    pieces = tokenizer.encode_batch(list(locked))
+    head, tail = _chat(request, edit, tokenizer, profile, max_positions - len(old) * max(changes))
+    pieces[0], pieces[-1] = head + pieces[0], pieces[-1] + tail
+    context = [token for piece in pieces for token in piece]
+    parts, stop_ids = [("document", len(context))], frozenset({profile.end_id})
+    draft = old if edit.start == "selection" else [None] * len(old)
+    found = []
+    for lengths in sorted({tuple(max(len(tokens) + change, 1) for tokens in old) for change in changes}):
+        spans = [Span(start=0, limit=n, old=tokens) for n, tokens in zip(lengths, draft, strict=True)]
+        found.append(Canvas(context, parts, spans, stop_ids, pieces, locked))
+    return found
+
+
+def _chat(
+    request: InfillRequest, edit: Edit, tokenizer: Tokenizer, profile: FamilyProfile, max_positions: int
+) -> tuple[list[int], list[int]]:
+    """What stands before and behind the selection in the answer to a person who asks for an edit."""
+    if profile.chat is None:
+        raise BadMessage("This model only fills gaps: choose one that edits.")
+    prefix, suffix, selection = tokenizer.encode_batch([*request.pieces, edit.selection])
+    asked = chat_edit(
+        tokenizer,
+        profile.chat,
+        instruction=request.instruction,
+        selection=edit.selection,
+        language=request.language,
+        path=request.path,
+    )
+    budget = max_positions - asked.n_fixed - 2 * len(selection)
+    if budget < max_positions // 8:
+        raise BadMessage("The selection is too long for this model: select less of it.")
+    prefix, suffix = cut_pieces([prefix, suffix], budget // 2, tokenizer.newline_ids)
+    return asked.head(prefix, selection, suffix), asked.tail(suffix)
+
+
+def _free_stretches(stretches: list[str]) -> tuple[tuple[str, ...], list[str]]:
+    """Of stretches that are free and locked in turn: the locked text around the free stretches, and those with text."""
+    locked, free = [""], list[str]()
+    for i, text in enumerate(stretches):
+        if i % 2 or not text:
+            locked[-1] += text
+        else:
+            free.append(text)
+            locked.append("")
+    if not free:
+        raise BadMessage("All of the selection is to stay as it is, so there is nothing to rewrite.")
+    return tuple(locked), free
 
 
 def _context(request: InfillRequest, tokenizer: Tokenizer, max_positions: int) -> Context:

@@ -61,7 +61,7 @@ def load(
     config = read_config(folder)
     try:
         tokenizer = Tokenizer.load(folder / "tokenizer.json")
-        profile = recognise(config, tokenizer)
+        profile = recognise({**config, "tokenizer_config": tokenizer_config(folder)}, tokenizer)
     except (FileNotFoundError, UnknownFamily) as error:
         raise ModelError(f"{folder.name}: {error}") from None
     except ValueError as error:
@@ -149,6 +149,19 @@ def read_config(folder: Path) -> Config:
     if not isinstance(config, dict):
         raise ModelError(f"{path} is not a JSON object: fetch the model again.")
     return config
+
+
+def tokenizer_config(folder: Path) -> Config:
+    """tokenizer_config.json of a checkpoint, with the chat template where it lies apart; empty where there is none."""
+    try:
+        found = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = {}
+    settings: Config = found if isinstance(found, dict) else {}
+    template = folder / "chat_template.jinja"
+    if template.is_file():
+        settings["chat_template"] = template.read_text(encoding="utf-8", errors="replace")
+    return settings
 
 
 def backbone_config(config: Config, names: set[str]) -> BackboneConfig:

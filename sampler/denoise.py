@@ -236,6 +236,8 @@ def _answers(span: Span, where: Tensor, logits: Tensor, row: Row) -> list[tuple[
         logits = _without_nothing(row.canvas, logits, where == _block(span).n_anchor)
     if row.phase == "unmask":
         proposal, taken = unmask(logits, row.sampling)
+        if span.old is not None:
+            taken |= span.agreeing(where, proposal.tokens.tolist()).to(taken.device)
     else:
         proposal, taken = judge(logits, _block(span).tokens[where], row.sampling)
     indices = where[taken.cpu()].tolist()

@@ -238,8 +238,9 @@ def _check(request: InfillRequest, profile: FamilyProfile, model: LoadedModel) -
 
 def _check_edit(request: InfillRequest, edit: Edit, profile: FamilyProfile, model: LoadedModel) -> None:
     if profile.layout == "in-place":
-        raise BadMessage(f"The model {model.id} only fills gaps: choose one that edits.")
-    if edit.start == "selection" and not profile.edit_ids and request.policy not in (None, *CHECKED):
+        if profile.chat is None:
+            raise BadMessage(f"The model {model.id} only fills gaps: choose one that edits.")
+    elif edit.start == "selection" and not profile.edit_ids and request.policy not in (None, *CHECKED):
         raise BadMessage(f"The model {model.id} was not taught to judge old code: leave the policy out.")
 
 
@@ -248,14 +249,15 @@ def _policy(request: InfillRequest, profile: FamilyProfile) -> Policy:
 
     Judged code is not checked by the causal reading as well, which knows nothing of what stands further on.
     """
-    if request.policy is not None or request.edit is None or request.edit.start == "masks":
+    is_drafted = request.edit is not None and request.edit.start == "selection" and profile.layout != "in-place"
+    if request.policy is not None or not is_drafted:
         return request.policy or profile.policy
     return "threshold" if profile.edit_ids else "verified"
 
 
 def _edit_threshold(edit: Edit | None, profile: FamilyProfile, policy: Policy) -> float | None:
     """τ_edit: as asked for, or the model's own; of old code there is always one."""
-    if edit is None or edit.start == "masks":
+    if edit is None or edit.start == "masks" or profile.layout == "in-place":
         return profile.edit_threshold
     if edit.threshold is not None:
         return edit.threshold
@@ -299,7 +301,7 @@ def _show_progress(job: Job, model: LoadedModel) -> None:
 
 
 def _fills(canvas: Canvas, model: LoadedModel) -> tuple[str, ...]:
-    return tuple(canvas.fill(span, model.tokenizer, model.profile.mask_id) for span in canvas.spans)
+    return canvas.fills(model.tokenizer, model.profile.mask_id)
 
 
 def _committed(canvas: Canvas, model: LoadedModel) -> str:
@@ -339,9 +341,10 @@ def _telling(span: Span) -> list[float]:
 
     Old code that stays is sure anyway. Where something was left out, the token behind the gap speaks for it.
     """
-    if span.draft is None:
+    old = span.old if span.draft is None else span.draft.tokens
+    if old is None:
         return span.log_probs
-    same = SequenceMatcher(None, span.draft.tokens, span.tokens, autojunk=False).get_matching_blocks()
+    same = SequenceMatcher(None, old, span.tokens, autojunk=False).get_matching_blocks()
     kept = {b + i for _, b, size in same for i in range(size)}
     gaps = {b for (a, b, _), (x, y, n) in zip(same[1:], same, strict=False) if a > x + n and b == y + n}
     gaps |= {0} if same[0].a > same[0].b == 0 else set()

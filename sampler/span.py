@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from os.path import commonprefix
 
 import torch
 from torch import Tensor
@@ -102,6 +103,8 @@ class Span:
     """Causal logits (V,) of the span's next token, from the last commit or the context."""
     draft: Draft | None = None
     """Of an edit: the old code."""
+    old: list[int] | None = None
+    """Of an edit in place, which begins with masks: the old code, by which it is told what to keep."""
     guess: list[int] = field(default_factory=list)
     """What the pass that committed the last block drafted behind `next_token`."""
 
@@ -183,6 +186,25 @@ class Span:
             return torch.ones(len(self.block), dtype=torch.bool)
         last = int(self.block.is_locked.nonzero()[-1]) if self.block.n_locked else 0
         return torch.arange(len(self.block)) < last
+
+    def agreeing(self, where: Tensor, tokens: Sequence[int]) -> Tensor:
+        """(m,) bool: where in the block, `where` (m,), the model's `tokens` (m,) are what stood there before an edit.
+
+        Where the length is another one, old code goes on from either end, as far as the model writes it too.
+        """
+        assert self.block is not None and self.old is not None
+        text = self.block.tokens.tolist()
+        for i, token in zip(where.tolist(), tokens, strict=True):
+            text[i] = token
+        text, start = self.tokens + text, len(self.tokens)
+        if self.limit == len(self.old):
+            same = [a == b for a, b in zip(text, self.old, strict=False)]
+        else:
+            head = len(commonprefix([text, self.old]))
+            is_last = len(text) == self.limit
+            tail = len(commonprefix([text[::-1], self.old[::-1]])) if is_last else 0
+            same = [i < head or i >= len(text) - tail for i in range(len(text))]
+        return torch.tensor(same[start:], dtype=torch.bool)[where]
 
     def amend(self, answers: Sequence[tuple[int, int, float]], profile: FamilyProfile) -> None:
         """Do to the block what the model said of its tokens, each (index, answer, probability), in rising order.

@@ -1,16 +1,19 @@
 """Dream, Dream-Coder and DiffuCoder: Qwen2's shape, full attention, logits shifted by one, filled in place.
 
-The length of a span is fixed before it is filled, so several are tried. DreamOn, which declares the same
+The length of a span is fixed before it is filled, so several are tried. Those that have a chat template follow
+instructions. DreamOn, which declares the same
 architecture but grows and shrinks its canvas, is another family.
 """
 
 from __future__ import annotations
 
+from sampler.families.chat import chat_frame
 from sampler.families.profile import Config, FamilyProfile, UnknownFamily, Vocabulary, setting, unwritable
 
 ARCHITECTURES = ("DreamModel",)
 MASK_NAMES = ("<|mask|>", "<mask>", "[MASK]")
 LENGTHS = (4, 8, 16, 32, 64)
+LENGTH_CHANGES = (-8, -3, 0, 3, 8, 16)
 
 
 def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
@@ -34,6 +37,8 @@ def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
         causal_reading=False,
         length_policy="fixed",
         lengths=LENGTHS,
+        length_changes=LENGTH_CHANGES,
+        chat=chat_frame(setting(config, "tokenizer_config", dict, {})),
         policy="entropy",
         mask_id=mask_id,
         end_id=end_id,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
+from sampler.families.chat import ChatFrame
 from sampler.messages import Policy
 
 Topology: TypeAlias = Literal["context-causal", "full"]
@@ -59,6 +60,10 @@ class FamilyProfile:
     length_policy: LengthPolicy
     lengths: tuple[int, ...] = ()
     """Tokens a span may get where the length is fixed beforehand."""
+    length_changes: tuple[int, ...] = ()
+    """By how many tokens an edit may be longer than the old code, where the length is fixed beforehand."""
+    chat: ChatFrame | None = None
+    """How the family is told what to do; None: not by a chat."""
     policy: Policy = "threshold"
     threshold: float | None = None
     """The default policy's parameter; None: the policy's own."""
