@@ -158,15 +158,49 @@ def corpus_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_evaluate_prints_every_figure(folder: Path, corpus_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def _infill_file(folder: Path) -> Path:
+    task = {"task_id": "a/0", "prompt": "x = ", "suffix": "\n", "canonical_solution": "1", "test": "assert x == 1"}
+    (folder / "infill.jsonl").write_text(json.dumps(task))
+    return folder / "infill.jsonl"
+
+
+def _edit_file(folder: Path) -> Path:
+    task = {"kind": "rename", "instruction": "rename x to y", "source": "x = 1\n", "start": 0, "end": 6}
+    (folder / "edits.jsonl").write_text(json.dumps({"task_id": "rename/0", **task, "replacement": "y = 1\n"}))
+    return folder / "edits.jsonl"
+
+
+def test_evaluate_prints_every_figure(
+    folder: Path, corpus_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["train", "evaluate", str(folder), "--corpus", str(corpus_folder), "--device", "cpu", "--json"]
+    arguments += ["--tasks", str(_infill_file(tmp_path)), "--edits", str(_edit_file(tmp_path))]
     assert cli.run([*arguments, "--limit", "1", "--block-sizes", "1,8", "--sweep"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found["bits_per_byte"]) == {"causal", "1", "8"}
     assert set(found["self_correction"]) == {"restored", "spoiled", "exact_match"}
     assert {"exact_match", "tokens_per_forward", "parse_rate", "repetition_rate"} <= set(found["line"])
     assert set(found["line"]) == set(found["lines"])
-    assert {point["policy"] for point in found["sweep"]} == {"sequential", "verified", "threshold"}
+    assert {point["policy"] for point in found["sweep"]} == {"sequential", "verified", "fused", "threshold"}
+    assert found["tasks"]["n"] == found["edits"]["n"] == 1 and 0 <= found["tasks"]["floor_pass_at_1"] <= 1
+
+
+def test_stages_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cards = {"trunk": {"bits_per_byte": {"causal": 1.5}}, "branch": {"tasks": {"pass_at_1": 0.25}, "edits": None}}
+    paths = [tmp_path / f"{name}.json" for name in cards]
+    for path, card in zip(paths, cards.values(), strict=True):
+        path.write_text(json.dumps(card))
+    assert cli.run(["train", "table", *map(str, paths)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "|  | bits a byte, causal | pass@1 |",
+        "| --- | --- | --- |",
+        "| trunk | 1.50 | – |",
+        "| branch | – | 0.25 |",
+    ]
+    paths[0].write_text("[]")
+    assert cli.run(["train", "table", str(paths[0])]) == 2
+    assert "train evaluate --json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -175,6 +209,7 @@ def test_evaluate_prints_every_figure(folder: Path, corpus_folder: Path, capsys:
         (["--block-sizes", "0,8"], "Block sizes"),
         (["--block-sizes", "many"], "Block sizes"),
         (["--corpus", "nowhere"], "no heldout corpus"),
+        (["--tasks", "nowhere.jsonl"], "no task file"),
     ],
 )
 def test_evaluate_complains_in_a_sentence(

@@ -161,10 +161,12 @@ def export(
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="A checkpoint: config.json, model.safetensors, tokenizer.json.")],
     corpus: CorpusFolder = None,
-    limit: Annotated[int, typer.Option(min=1, help="Spans of each kind, and texts to correct.")] = 60,
+    limit: Annotated[int, typer.Option(min=1, help="Spans of each kind, texts to correct, tasks of a file.")] = 60,
     block_sizes: Annotated[str, typer.Option(help="For bits a byte and the sweep, with commas.")] = "1,4,8,16,32",
     sweep: Annotated[bool, typer.Option(help="Exact match against tokens per forward, over settings.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the sweep into this PNG; implies --sweep.")] = None,
+    tasks: Annotated[Path | None, typer.Option(help="Infilling tasks with tests, for pass@1.")] = None,
+    edits: Annotated[Path | None, typer.Option(help="Editing tasks, for the share that passes.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed takes the same texts.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Json = False,
@@ -172,7 +174,7 @@ def evaluate(
     """Print a checkpoint's figures on the held-out packages, a row of the table in docs/training.md.
 
     Bits a byte (token by token, and at block sizes), fills of lines and of several lines, and self-correction: 5 % of
-    the visible tokens are wrong at places that the model is not told.
+    the visible tokens are wrong at places that the model is not told. `seedfill train table` makes a table of several.
     """
     wait_passively()
     from seedfill.training import corpus as reading
@@ -181,7 +183,10 @@ def evaluate(
     with_sweep = sweep or plot is not None
     try:
         sizes = scorecard.read_sizes(block_sizes)
-        plan = scorecard.Plan(n_tasks=limit, block_sizes=sizes, with_sweep=with_sweep, seed=seed, device=device)
+        asked = scorecard.read_plan_tasks(tasks, edits, limit)
+        plan = scorecard.Plan(
+            n_tasks=limit, block_sizes=sizes, with_sweep=with_sweep, seed=seed, device=device, **asked
+        )
         documents = reading.read(corpus or default_corpus(), "heldout")
         found = scorecard.scorecard(folder, documents, plan, lambda step: print(step, file=sys.stderr, flush=True))
     except (scorecard.BadPlan, reading.CorpusError) as error:

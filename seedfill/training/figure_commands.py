@@ -1,4 +1,4 @@
-"""`seedfill train speed-up` and `seedfill train forward-time`: the paper's Figure 2, from a run and on this machine."""
+"""`seedfill train speed-up`, `forward-time` and `table`: the paper's Figure 2, and the stages side by side."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ Picture = Annotated[Path | None, typer.Option("--plot", help="Draw it into this 
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Mount both commands."""
+    """Mount the commands."""
     app.command(epilog="Example: seedfill train speed-up state/policy/log.jsonl --plot docs/training/figure-2a.png")(
         speed_up
     )
     app.command(epilog="Example: seedfill train forward-time --plot docs/training/figure-2b.png")(forward_time)
+    app.command(epilog="Example: seedfill train table trunk.json branch.json")(table)
 
 
 def speed_up(
@@ -71,6 +72,21 @@ def forward_time(
         title = f"One forward on {chosen.type}, {context} tokens of context"
         _draw(lambda: paper_figures.plot_forward_times(found["relative"], plot, title))
     _report({"model": loaded.id, "device": chosen.type, "context": context, **found}, as_json)
+
+
+def table(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="What `train evaluate --json` printed.")],
+) -> None:
+    """Print a Markdown table with a row for each checkpoint, called as its file."""
+    from seedfill.training import stage_table
+
+    try:
+        rows = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
+    except (OSError, ValueError) as error:
+        _fail(f"A file cannot be read as figures: {error}", 2)
+    if not all(isinstance(row, dict) for row in rows.values()):
+        _fail("Each file must hold the object that `seedfill train evaluate --json` prints.", 2)
+    print(stage_table.markdown(rows), end="")
 
 
 def _draw(draw: Any) -> None:

@@ -12,9 +12,12 @@ import torch
 
 from sampler import checkpoint, devices
 from sampler.engine import Engine
-from seedfill.evaluation.infill import InfillOptions, Verdict, answer_tasks, figures
+from seedfill.errors import BadInput
+from seedfill.evaluation.edit_tasks import EditTask, read_edit_tasks
+from seedfill.evaluation.edits import answer_edits, edit_figures, judge_edits
+from seedfill.evaluation.infill import InfillOptions, Verdict, answer_tasks, figures, judge
 from seedfill.evaluation.metrics import rate
-from seedfill.evaluation.tasks import InfillTask
+from seedfill.evaluation.tasks import InfillTask, read_tasks, spread
 from seedfill.training.bits import bits_per_byte
 from seedfill.training.corpus import Document
 from seedfill.training.correction import self_correction
@@ -22,6 +25,9 @@ from seedfill.training.spans import block_spans, line_spans, repeats
 from seedfill.training.tradeoff import best_at_equal_quality, settings
 
 UNTOLD = Verdict(passed=None, floor_passed=None)
+TOKENS_A_FORWARD = "tokens_per_forward"
+LINE_TOKENS, BLOCK_TOKENS = 48, 128
+"""Most tokens of a fill: the longest lines and stretches of lines that are asked for have about as many."""
 
 
 class BadPlan(Exception):
@@ -38,6 +44,12 @@ class Plan:
     """Stretches of text whose bits are counted."""
     block_sizes: tuple[int, ...] = (1, 4, 8, 16, 32)
     with_sweep: bool = False
+    n_swept: int = 32
+    """Rests of lines that every setting of the sweep fills."""
+    tasks: Sequence[InfillTask] = ()
+    """Of a file, for pass@1."""
+    edits: Sequence[EditTask] = ()
+    """Of a file, for the share of edits that pass."""
     seed: int = 0
     device: str = "auto"
 
@@ -54,13 +66,51 @@ def scorecard(
     found["self_correction"] = self_correction(model, documents, n_texts=plan.n_tasks, seed=plan.seed)
     lines = line_spans(documents, plan.n_tasks, plan.seed)
     with closing(Engine(device=plan.device, default_model=folder)) as engine:
-        for name, tasks in (("line", lines), ("lines", block_spans(documents, plan.n_tasks, plan.seed))):
-            log(f"spans: {name}")
-            found[name] = fill_figures(engine, tasks, InfillOptions(seed=plan.seed, n_parallel=8))
+        log("spans: line")
+        found["line"] = fill_figures(engine, lines, _options(plan, LINE_TOKENS))
+        log("spans: lines")
+        blocks = block_spans(documents, plan.n_tasks, plan.seed)
+        found["lines"] = fill_figures(engine, blocks, _options(plan, BLOCK_TOKENS))
+        log("tasks")
+        found["tasks"] = _task_figures(engine, plan) if plan.tasks else None
+        log("edits")
+        found["edits"] = _edit_figures(engine, plan) if plan.edits else None
         if plan.with_sweep:
-            found["sweep"] = _sweep(engine, lines, plan, log)
+            found["sweep"] = _sweep(engine, lines[: plan.n_swept], plan, log)
             found["equal_quality"] = best_at_equal_quality(found["sweep"])
     return found
+
+
+def read_plan_tasks(tasks: Path | None, edits: Path | None, limit: int) -> dict[str, Any]:
+    """The task files of a plan, at most `limit` of each; raises BadPlan with one sentence."""
+    try:
+        return {
+            "tasks": spread(read_tasks(tasks), limit) if tasks else (),
+            "edits": spread(read_edit_tasks(edits), limit) if edits else (),
+        }
+    except BadInput as error:
+        raise BadPlan(str(error)) from None
+
+
+def _options(plan: Plan, max_tokens: int, **setting: Any) -> InfillOptions:
+    return InfillOptions(seed=plan.seed, n_parallel=8, max_tokens=max_tokens, **setting)
+
+
+def _task_figures(engine: Engine, plan: Plan) -> dict[str, float | int | None]:
+    answers = answer_tasks(engine, plan.tasks, _options(plan, BLOCK_TOKENS))
+    body = figures(plan.tasks, answers, judge(plan.tasks, answers))
+    return {
+        name: body[name]
+        for name in ("n", "exact_match", "pass_at_1", "floor_pass_at_1", "parse_rate", TOKENS_A_FORWARD)
+    }
+
+
+def _edit_figures(engine: Engine, plan: Plan) -> dict[str, float | int | None]:
+    from seedfill.evaluation.editor import EditOptions, SamplerEditor  # loads a parser, which nothing else here needs
+
+    answers = answer_edits(SamplerEditor(engine, EditOptions(seed=plan.seed)), plan.edits)
+    body = edit_figures(plan.edits, answers, judge_edits(plan.edits, answers))
+    return {name: body[name] for name in ("n", "refused", "pass_at_1")}
 
 
 def _load(folder: Path, device: str) -> checkpoint.LoadedModel:
@@ -100,7 +150,7 @@ def fill_figures(engine: Engine, tasks: Sequence[InfillTask], options: InfillOpt
     """Exact match, tokens per forward, parse rate and repetition rate over the tasks' fills."""
     answers = answer_tasks(engine, tasks, options)
     body = figures(tasks, answers, [UNTOLD] * len(tasks))
-    names = ("exact_match", "edit_similarity", "tokens_per_forward", "parse_rate")
+    names = ("exact_match", "edit_similarity", TOKENS_A_FORWARD, "parse_rate")
     circles = (
         repeats(answer.completion) and not repeats(task.gold) for task, answer in zip(tasks, answers, strict=True)
     )
@@ -112,6 +162,5 @@ def _sweep(engine: Engine, tasks: Sequence[InfillTask], plan: Plan, log: Callabl
     points = []
     for setting in settings(plan.block_sizes):
         log(f"sweep: {setting}")
-        options = InfillOptions(seed=plan.seed, n_parallel=8, **setting)
-        points.append({**setting, **fill_figures(engine, tasks, options)})
+        points.append({**setting, **fill_figures(engine, tasks, _options(plan, LINE_TOKENS, **setting))})
     return points

@@ -6,16 +6,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
+THRESHOLDS = (0.5, 0.7, 0.9)
 TOLERANCE = 0.01
 """Exact match that may be lost for speed."""
 
 
 def settings(block_sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Token by token, drafted and verified, and by confidence at every threshold; a block of one knows no threshold."""
+    """Token by token, drafted and verified, both in one pass, and by confidence at every threshold.
+
+    A block of one knows no threshold.
+    """
     yield {"policy": "sequential"}
     for size in (size for size in block_sizes if size > 1):
         yield {"policy": "verified", "block_size": size}
+        yield {"policy": "fused", "block_size": size}
     for size in block_sizes:
         for threshold in THRESHOLDS if size > 1 else THRESHOLDS[-1:]:
             yield {"policy": "threshold", "block_size": size, "threshold": threshold}
