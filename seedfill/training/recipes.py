@@ -32,8 +32,10 @@ class Recipe:
     """Live tokens a row in the masked objective."""
     next_token_factor: float = 1.0
     edited_factor: float = 1.0
-    """What judging old code and edited groups weighs beside the masked loss. The step of a matrix does not depend on the
-    gradient's size, so a part with a large and noisy gradient would leave the others nothing."""
+    """What judging old code and edited groups weighs beside the masked loss.
+
+    A matrix takes steps of one size whatever the gradient, so the largest and noisiest part would take all of it.
+    """
     noise: LiveNoise = LiveNoise()
     edits_from: float = 1.0
     """Share of the steps after which live groups are also edited (the paper: 0.8)."""
