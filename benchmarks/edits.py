@@ -1,6 +1,9 @@
 """Print what edits cost by where they start, and holes together or one by one: `python benchmarks/edits.py [--n 20]`.
 
-Edits: a few lines of the running Python's own library with one character lost, and the request to fix them, from masks
+With tasks of `seedfill train instruct-set`: `python benchmarks/edits.py edits.jsonl --model weights`, how many of --n
+edits pass, however unsure the model is, and at what cost, so that ways of equal quality can be compared.
+
+Without: a few lines of the running Python's own library with one character lost and the request to fix them, from masks
 token by token, from masks in verified drafts, and from the old code. Accepted by agreement, old code leads to the text
 that is written token by token; "same" says how often, of those that came to an end. Times are a service's own, of an
 otherwise idle machine.
@@ -16,31 +19,68 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from statistics import mean, median
 from typing import Any
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from sampler.engine import Engine
 from sampler.messages import Event, Failure, InfillRequest, InfillResult
 from sampler.rewriting import edit_request
+from seedfill.evaluation.edit_tasks import EditTask, read_edit_tasks
+from seedfill.evaluation.editor import EditOptions, SamplerEditor
+from seedfill.evaluation.edits import answer_edits, edit_figures, judge_edits
+from seedfill.evaluation.tasks import spread
 
 MODULES = (textwrap, inspect, json.decoder, random, argparse)
+WAYS: dict[str, dict[str, Any]] = {
+    "from masks, token by token": {"start": "masks", "policy": "sequential"},
+    "from masks, verified": {"start": "masks", "policy": "verified"},
+    "from masks, by the model's own policy": {"start": "masks"},
+    "from the old code, by agreement": {"policy": "verified"},
+    "from the old code, the model's own way": {},
+}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tasks", type=Path, nargs="?", help="a task file; without one, damaged lines are repaired")
     parser.add_argument("--n", type=int, default=20, help="edits, and groups of three holes")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", type=Path, help="a model's folder; the shipped one by default")
     given = parser.parse_args()
-    rng = random.Random(given.seed)
-    engine = Engine()
+    engine = Engine(default_model=given.model)
+    if given.tasks:
+        Console(width=100).print(_by_quality(engine, spread(read_edit_tasks(given.tasks), given.n), given.seed))
+    else:
+        _by_cost(engine, given.n, random.Random(given.seed))
+    engine.close()
+
+
+def _by_quality(engine: Engine, tasks: Sequence[EditTask], seed: int) -> Table:
+    """What passes and what it costs, for each way to make the same edits."""
+    table = Table(title=f"{len(tasks)} edits as instructed")
+    for heading in ("", "passed", "no answer", "forwards", "p50 ms", "mean ms"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, way in track(WAYS.items(), "Editing", console=Console(stderr=True)):
+        answers = answer_edits(SamplerEditor(engine, EditOptions(seed=seed, floor=0.0, **way)), tasks)
+        figures = edit_figures(tasks, answers, judge_edits(tasks, answers))
+        forwards = mean(answer.forwards for answer in answers)
+        ms = mean(answer.ms or 0.0 for answer in answers)
+        cells = (f"{figures['pass_at_1']:.3f}", f"{figures['refused']}", f"{forwards:.1f}", f"{figures['ms_p50']:.0f}")
+        table.add_row(name, *cells, f"{ms:.0f}")
+    return table
+
+
+def _by_cost(engine: Engine, n: int, rng: random.Random) -> None:
     ask = partial(_ask, engine)
-    edits = [_edit(rng) for _ in range(given.n)]
-    holes = [_holes(rng) for _ in range(given.n)]
+    edits = [_edit(rng) for _ in range(n)]
+    holes = [_holes(rng) for _ in range(n)]
     console = Console(width=100)
     by_token = [ask(_from_masks(request, "sequential")) for request in edits]
     rows = {
@@ -52,7 +92,6 @@ def main() -> None:
     together = [[ask(InfillRequest(document=f"t{i}", pieces=pieces, max_tokens=24))] for i, pieces in enumerate(holes)]
     apart = [_one_by_one(engine, i, pieces) for i, pieces in enumerate(holes)]
     console.print(_table("Three holes", {"in one group": together, "one after another": apart}))
-    engine.close()
 
 
 def _ask(engine: Engine, request: InfillRequest) -> InfillResult:

@@ -57,7 +57,7 @@ class SamplerEditor:
     def edit(self, source: str, start: int, end: int, instruction: str, *, language: str) -> EditOutcome:
         """One instruction; a failed request counts as refused, for the reason that the sampler gives."""
         before, after = source[:start], source[end:]
-        asked = _Asked(self.engine)
+        asked = Asked(self.engine)
         try:
             request = self._request(before, source[start:end], after, instruction, language)
             done = asyncio.run(rewrite(asked.infill, request, self.options.floor, self.options.parse_rounds))
@@ -85,7 +85,7 @@ class SamplerEditor:
 
 
 @dataclass(slots=True)
-class _Asked:
+class Asked:
     """The engine as a function to await, and what it has cost so far."""
 
     engine: Submitter
