@@ -9,31 +9,19 @@ from __future__ import annotations
 
 import argparse
 import random
-from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 from rich.console import Console
 from rich.table import Table
 
-from lsp_server.context import Place, infill_request, place_at
-from lsp_server.documents import Snapshot
-from lsp_server.postprocess import FILTERS, Filter, postprocess
-from lsp_server.settings import settings_from
+from lsp_server.postprocess import FILTERS, Filter
 from sampler.engine import Engine
-from sampler.messages import Event, Failure, InfillResult, Policy
-from seedfill.errors import CommandError
+from sampler.messages import Policy
+from seedfill.commands.suggested import Suggested, suggest
 from seedfill.evaluation.duplicates import repeats_suffix
-
-
-class Answered(NamedTuple):
-    """A place, what stood there, and what the model wrote."""
-
-    place: Place
-    gold: str
-    written: str
+from seedfill.evaluation.tasks import InfillTask
 
 
 class Figures(NamedTuple):
@@ -57,7 +45,8 @@ def main() -> None:
     texts = [text for path in given.files if len(text := path.read_text(encoding="utf-8")) > 500]
     rng = random.Random(given.seed)
     with closing(Engine(default_model=given.model)) as engine:
-        answered = [answer(engine, given.policy, number, *draw(rng.choice(texts), rng)) for number in range(given.n)]
+        tasks = [draw(str(number), rng.choice(texts), rng) for number in range(given.n)]
+        answered = suggest(engine, tasks, policy=given.policy)
     table = Table(title=f"{len(answered)} cursors in {len(texts)} files")
     for heading in ("filters", "shown", "right", "wrong of shown", "suffix doubled", "characters saved"):
         table.add_column(heading, justify="left" if heading == "filters" else "right")
@@ -70,7 +59,7 @@ def main() -> None:
     Console(width=110).print(table)
 
 
-def draw(text: str, rng: random.Random) -> tuple[Place, str]:
+def draw(name: str, text: str, rng: random.Random) -> InfillTask:
     """A cursor and what was taken out behind it."""
     while True:
         start = rng.randrange(len(text))
@@ -80,30 +69,13 @@ def draw(text: str, rng: random.Random) -> tuple[Place, str]:
         if kind > 0.8:
             end = (text + "\n").find("\n", min(line_end + rng.randrange(1, 120), len(text)))
         if text[start:end].strip():
-            return place_at(text[:start] + text[end:], start, "python"), text[start:end]
+            return InfillTask(task_id=name, prompt=text[:start], suffix=text[end:], gold=text[start:end])
 
 
-def answer(engine: Engine, policy: Policy | None, number: int, place: Place, gold: str) -> Answered:
-    """What the model writes at a place."""
-    answered: Future[InfillResult] = Future()
-
-    def on_event(event: Event) -> None:
-        if isinstance(event, InfillResult):
-            answered.set_result(event)
-        elif isinstance(event, Failure):
-            answered.set_exception(CommandError(event.message))
-
-    snapshot = Snapshot(uri=f"bench:{number}", language="python", version=0, text="")
-    settings, _ = settings_from({"completion": {"deadlineMs": 0}})
-    request = infill_request(snapshot, place, settings, client="bench", path="a.py")
-    engine.submit(replace(request, policy=policy), on_event)
-    return Answered(place, gold, answered.result().candidates[0].fills[0])
-
-
-def figures(answered: list[Answered], filters: tuple[Filter, ...]) -> Figures:
+def figures(answered: list[Suggested], filters: tuple[Filter, ...]) -> Figures:
     """What is shown under some filters, and how much of it is right."""
-    shown = [(one, text) for one in answered if (text := postprocess(one.written, one.place, filters)).strip()]
-    right = [text for one, text in shown if (one.gold + one.place.after).startswith(text)]
+    shown = [(one, text) for one in answered if (text := one.filtered(filters)).strip()]
+    right = [text for one, text in shown if one.goes_on_with(text)]
     doubled = [text for one, text in shown if repeats_suffix(text, one.place.before, one.place.after)]
     return Figures(len(shown), len(right), len(doubled), sum(len(text) - 1 for text in right))
 

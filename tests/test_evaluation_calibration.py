@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from sampler.messages import Candidate, Event, InfillRequest, InfillResult
 from seedfill import cli
+from seedfill.commands.suggested import suggest
 from seedfill.evaluation.calibration import draw, is_very_text, lowest_floor, measure
+from seedfill.evaluation.tasks import InfillTask
 from tests.support.tiny_model import make_tiny_model
 
 PNG = b"\x89PNG\r\n"
@@ -58,6 +62,31 @@ def test_a_picture() -> None:
     assert draw(measure([(0.2, False), (0.9, True)]), "title").startswith(PNG)
 
 
+class Known:
+    """Writes the same text at every place."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def submit(self, request: InfillRequest, on_event: Callable[[Event], None]) -> None:
+        candidate = Candidate(fills=(self._text,), tokens=1, forwards=1, confidence=0.5, finish="end")
+        on_event(
+            InfillResult(
+                candidates=(candidate,), model="", device="", ms=1, load_ms=0, tokens_computed=1, cache_miss="none"
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("written", "shown", "is_right"),
+    [("x, y)", "x, y", True), ("x", "x", True), ("z", "z", False), ("x, y)\nprint(1", "x, y", True), (")", "", False)],
+)
+def test_what_is_shown_is_judged_and_not_what_was_written(written: str, shown: str, is_right: bool) -> None:
+    task = InfillTask(task_id="T/1", prompt="f(", suffix=")\n", gold="x, y")
+    (found,) = suggest(Known(written), [task])
+    assert (found.shown, found.is_right) == (shown, is_right)
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     model = make_tiny_model(tmp_path / "tiny")
@@ -73,5 +102,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert plot.read_bytes().startswith(PNG)
     assert cli.run(command) == 0
     assert "calibration error" in capsys.readouterr().out
+    assert cli.run([*command, "--by", "text", "--write", "--json"]) == 0
+    floor = json.loads(capsys.readouterr().out)["floor"]
+    written = json.loads((model / "config.json").read_text())["seedfill"]["confidence_floor"]
+    assert written == (1.0 if floor is None else round(floor, 4))
     assert cli.run([*command, "--by", "tests"]) == 2
     assert "use --by text" in capsys.readouterr().err

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from lsp_server.machine import Machine
+from lsp_server.protocol import Server
+from lsp_server.remembered import Memory
 from lsp_server.resident import Report
 from lsp_server.settings import SamplerSettings
 from sampler.messages import Candidate, InfillRequest, InfillResult
 from seedfill import cli
 from seedfill.evaluation.duplicates import repeats_suffix
 from seedfill.evaluation.keystrokes import File, Session, pause_s, sessions, strokes
-from seedfill.evaluation.typing import Tally, replay
+from seedfill.evaluation.typing import Tally, Timeless, replay
 from seedfill.evaluation.virtual_time import VirtualTimeLoop, running_loop
 from tests.support.tiny_model import make_tiny_model
 
@@ -156,6 +158,40 @@ def test_what_was_prepared_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     )
     assert prepared["cache_hit_rate"] > asked["cache_hit_rate"]
     assert prepared["ms_p50"] < asked["ms_p50"]
+
+
+def test_a_suggestion_that_goes_on_behind_the_last_key_is_right() -> None:
+    session = Session(file=AT_END.file, before="", target=LINES[:12], after="", beyond=LINES[12:])
+    figures = typed(Oracle(LINES), session=session).figures()
+    assert (figures["suggestions_accepted"], figures["wrong_shown_rate"]) == (1, 0.0)
+    assert figures["keys_typed"] + figures["keys_saved"] + figures["suggestions_accepted"] == 12
+
+
+class Hesitant(Oracle, Timeless):
+    """Makes a pass at once, and the next one later than anybody waits."""
+
+    async def infill(self, request: InfillRequest, **_: object) -> InfillResult:
+        for seconds in (0, 1000):
+            await asyncio.sleep(seconds)
+            self.n_forwards += 1
+        return await super().infill(request)
+
+
+def test_passes_for_nothing_are_counted() -> None:
+    tally = typed(Hesitant(LINES), speculative=False)
+    assert tally.forwards == tally.sampler_requests == len(LINES)
+    assert not tally.cache_misses
+
+
+def test_parts_can_be_taken_from_the_server() -> None:
+    def without_memory(ours: Server) -> None:
+        ours.suggestions.memory = Memory(types_through=False)
+
+    options = {"completion": {"debounceMs": 0, "speculative": False}}
+    spoilt = Oracle(LINES, spoil=" # no")
+    tally = replay([AT_END], options=options, connect=spoilt, prepare=without_memory, clock=time.process_time)
+    assert tally.from_memory == 0
+    assert tally.sampler_requests > len(LINES) / 2
 
 
 def test_what_is_not_measured_is_none() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from seedfill.commands.edit_measures import WriteOption, _check, _write_own
 from seedfill.commands.evaluate import _engine, _progress
 from seedfill.commands.output import JsonOption, complain, print_json, stderr_console, stdout_console
 from seedfill.errors import BadInput
 from seedfill.source import replace_file
+
+if TYPE_CHECKING:
+    from seedfill.evaluation.calibration import Point
 
 
 def calibration(
@@ -20,8 +25,9 @@ def calibration(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answers.")] = 0,
     by: Annotated[
-        Literal["text", "tests"], typer.Option(help="What is right: the very text, or what passes the tests.")
-    ] = "text",
+        Literal["shown", "text", "tests"],
+        typer.Option(help="What is right: what an editor shows, the very text, or what passes the tests."),
+    ] = "shown",
     bins: Annotated[int, typer.Option(min=2, max=50, help="Rows of the table.")] = 10,
     target: Annotated[
         float, typer.Option(min=0, max=1, help="The share of what is shown that should be right, for the floor.")
@@ -30,46 +36,64 @@ def calibration(
     max_tokens: Annotated[int, typer.Option(min=1, max=1024, help="The longest answer, in tokens.")] = 64,
     model: Annotated[Path | None, typer.Option(help="A model's folder; the shipped one by default.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    write: WriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show how often a model is right where it says it is sure, and from which confidence on it should be shown.
 
     The floor goes to the model's config.json as "confidence_floor" in the section "seedfill", or to an editor's
-    settings as completion.confidenceFloor. calibration_error is the mean distance between confidence and truth.
+    settings as completion.confidenceFloor; where none is good enough, 1 is written, and hardly anything comes unasked.
+    What an editor shows is right when the text goes on so. calibration_error is the mean distance between confidence
+    and truth. Choose a floor by other tasks than those that a model is compared with others by.
 
-    Example: seedfill eval calibration SingleLine.jsonl.gz --limit 300 --plot reliability.png
+    Example: seedfill eval calibration tasks.jsonl --target 0.5 --plot reliability.png --model weights --write
     """
-    from seedfill.evaluation.calibration import draw, is_very_text, measure
-    from seedfill.evaluation.infill import InfillOptions, answer_tasks, judge
+    from seedfill.evaluation.calibration import draw, measure
     from seedfill.evaluation.tasks import read_tasks, spread
 
+    _check(model, write=write)
     if plot is not None and not plot.absolute().parent.is_dir():
         raise BadInput(f"There is no folder {plot.absolute().parent} to write {plot.name} to.")
     chosen = spread(read_tasks(tasks), limit)
     if by == "tests" and not any(task.test for task in chosen):
         raise BadInput(f"{tasks} holds no tests: use --by text.")
-    options = InfillOptions(seed=seed, max_tokens=max_tokens)
     with _engine(model, device) as engine, _progress("Answering", len(chosen)) as advance:
-        answers = answer_tasks(engine, chosen, options, advance)
+        points = _points(engine, chosen, by, max_tokens, seed, advance)
+    if len(points) < len(chosen):
+        complain(f"{len(chosen) - len(points)} of {len(chosen)} tasks got no text or cannot be judged.")
+    figures = measure(points, n_bins=bins, target=target)
+    if plot is not None:
+        replace_file(plot, draw(figures, title=f"{tasks.name}: {len(points)} answers"))
+    if write:
+        _write_own(model, confidence_floor=1.0 if figures["floor"] is None else round(figures["floor"], 4))
+    if as_json:
+        print_json({**figures, "written": write})
+    else:
+        _show(figures)
+
+
+def _points(
+    engine: Any, tasks: list[Any], by: str, max_tokens: int, seed: int, advance: Callable[[], None]
+) -> list[Point]:
+    """Confidence and truth of every answer that there is."""
+    from seedfill.commands.suggested import suggest
+    from seedfill.evaluation.calibration import is_very_text
+    from seedfill.evaluation.infill import InfillOptions, answer_tasks, judge
+
+    if by == "shown":
+        suggested = suggest(engine, tasks, max_tokens=max_tokens, on_answer=advance)
+        return [(one.candidate.confidence, one.is_right) for one in suggested if one.shown]
+    answers = answer_tasks(engine, tasks, InfillOptions(seed=seed, max_tokens=max_tokens), advance)
     if by == "tests":
         with stderr_console().status("Running the tests …"):
-            right = [verdict.passed for verdict in judge(chosen, answers)]
+            right = [verdict.passed for verdict in judge(tasks, answers)]
     else:
-        right = [is_very_text(answer.completion, task.gold) for task, answer in zip(chosen, answers, strict=True)]
-    points = [
+        right = [is_very_text(answer.completion, task.gold) for task, answer in zip(tasks, answers, strict=True)]
+    return [
         (answer.confidence, bool(is_right))
         for answer, is_right in zip(answers, right, strict=True)
         if answer.confidence is not None and answer.completion and is_right is not None
     ]
-    if len(points) < len(answers):
-        complain(f"{len(answers) - len(points)} of {len(answers)} tasks got no text or cannot be judged.")
-    figures = measure(points, n_bins=bins, target=target)
-    if plot is not None:
-        replace_file(plot, draw(figures, title=f"{tasks.name}: {len(points)} answers"))
-    if as_json:
-        print_json(figures)
-    else:
-        _show(figures)
 
 
 def _show(figures: dict[str, Any]) -> None:

@@ -41,6 +41,8 @@ class Session:
     before: str
     target: str
     after: str
+    beyond: str = ""
+    """What the file goes on with where it is continued at its end, and the keys are at an end."""
 
 
 def strokes(text: str) -> list[str]:
@@ -89,7 +91,7 @@ def _at_the_end(file: File, n_keys: int, rng: random.Random) -> Iterator[Session
         start = rng.choice(starts[len(starts) // 2 :])
         target = "".join(strokes(text[start:])[: min(n_keys, MAX_END_KEYS)])
         n_keys -= len(strokes(target))
-        yield Session(file=file, before=text[:start], target=target, after="")
+        yield Session(file=file, before=text[:start], target=target, after="", beyond=text[start + len(target) :])
 
 
 def _region(text: str, rng: random.Random) -> tuple[int, int]:

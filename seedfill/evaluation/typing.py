@@ -9,17 +9,22 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from lsp_server import server
 from lsp_server.documents import Document
 from lsp_server.journal import Journal
+from lsp_server.protocol import Server
 from lsp_server.resident import Client, Connect, OnEvent, Report
 from lsp_server.settings import SamplerSettings
+from sampler.client import SamplerClient
 from sampler.messages import InfillRequest, InfillResult
 from seedfill.evaluation.duplicates import repeats_suffix
 from seedfill.evaluation.keystrokes import Session, pause_s, strokes
@@ -48,7 +53,7 @@ class Tally:
     """From key to a suggestion that was not on screen before, the server's own wait included."""
     sampler_requests: int = 0
     forwards: int = 0
-    """Of answered requests; those of a request that was cancelled are not known."""
+    """Of all requests, those that were cancelled among them where the sampler is a service."""
     cache_misses: Counter[str] = field(default_factory=Counter)
 
     def figures(self) -> dict[str, Any]:
@@ -79,11 +84,17 @@ def replay(
     seed: int = 0,
     options: Any = None,
     connect: Connect = server.connect_client,
+    prepare: Callable[[Server], None] = lambda ours: None,
+    clock: Callable[[], float] = time.monotonic,
     on_key: Callable[[], None] = lambda: None,
 ) -> Tally:
-    """Type all sessions; `options` are the client's initializationOptions. Raises sampler.client.SamplerError."""
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(_replay(typed, random.Random(seed), options, connect, on_key))
+    """Type all sessions; `options` are the client's initializationOptions. Raises sampler.client.SamplerError.
+
+    `prepare` changes the server before it starts: some of its parts no setting switches off. `clock` is as that of a
+    `VirtualTimeLoop`.
+    """
+    with asyncio.Runner(loop_factory=partial(VirtualTimeLoop, clock)) as runner:
+        return runner.run(_replay(typed, random.Random(seed), options, connect, prepare, on_key))
 
 
 async def _replay(
@@ -91,14 +102,18 @@ async def _replay(
     rng: random.Random,
     options: Any,
     connect: Connect,
+    prepare: Callable[[Server], None],
     on_key: Callable[[], None],
 ) -> Tally:
     tally = Tally()
+    clients: list[ChargedClient] = []
 
     def charged(settings: SamplerSettings, report: Report) -> Client:
-        return ChargedClient(connect(settings, report), tally)
+        clients.append(ChargedClient(connect(settings, report), tally))
+        return clients[-1]
 
     ours = server.create_server(charged, overrides={"sampler": {"mode": "private"}})
+    prepare(ours)
     editor = Editor()
     serving = asyncio.create_task(server.serve(ours, editor.reader, editor))
     try:
@@ -106,27 +121,33 @@ async def _replay(
         editor.notify("initialized", {})
         await ours.sampler.infill(InfillRequest(document="warm-up", pieces=("def ", "\n")))
         tally.sampler_requests, tally.forwards, tally.cache_misses = 0, 0, Counter()
+        before = await clients[-1].forwards_so_far()
         for number, session in enumerate(typed):
-            await _Typist(editor, ours.journal, tally, rng, on_key).type(
-                session, f"file:///replay/{number}/{quote(session.file.name)}"
-            )
+            await _Typist(editor, ours.journal, tally, rng, on_key).type(session, _uri(session.file.name, number))
+        tally.forwards = await clients[-1].forwards_so_far() - before
     finally:
         editor.reader.feed_eof()
         await serving
     return tally
 
 
+def _uri(name: str, number: int) -> str:
+    """Of session `number` in a file; a full path keeps its place, so that the files around it are there as well."""
+    return f"file://{quote(name)}" if name.startswith("/") else f"file:///replay/{number}/{quote(name)}"
+
+
 class ChargedClient:
-    """A sampler client whose work takes its real time, and is counted."""
+    """A sampler client whose work takes its real time, and is counted; what is `Timeless` takes what it says."""
 
     def __init__(self, client: Client, tally: Tally) -> None:
         self._client = client
         self._tally = tally
+        self._charge = nullcontext if isinstance(client, Timeless) else running_loop().working
 
     async def infill(self, request: InfillRequest, *, on_event: OnEvent | None = None) -> InfillResult:
         """Fill the spans of `request`."""
         self._tally.sampler_requests += 1
-        with running_loop().working():
+        with self._charge():
             result = await self._client.infill(request, on_event=on_event)
         self._tally.cache_misses[result.cache_miss] += 1
         self._tally.forwards += sum(candidate.forwards for candidate in result.candidates)
@@ -134,13 +155,29 @@ class ChargedClient:
 
     async def health(self, *, start: bool = False) -> object:
         """How the service does."""
-        with running_loop().working():
+        with self._charge():
             return await self._client.health(start=start)
+
+    async def forwards_so_far(self) -> int:
+        """Of all requests where the sampler counts them itself, of the answered ones otherwise."""
+        if isinstance(self._client, Timeless):
+            return self._client.n_forwards
+        if not isinstance(self._client, SamplerClient):
+            return self._tally.forwards
+        with self._charge():
+            state = await (await self._client._connect()).get("/state")
+        return int(state.json()["counters"].get("forwards", 0))
 
     async def close(self) -> None:
         """End the service."""
-        with running_loop().working():
+        with self._charge():
             await self._client.close()
+
+
+class Timeless:
+    """A sampler that is only simulated: its waits are virtual, and it counts its passes by itself."""
+
+    n_forwards = 0
 
 
 class Editor:
@@ -214,7 +251,7 @@ class _Typist:
         rest, previous = session.target, ""
         while rest:
             item = await self._suggestion(pause_s(self._rng, previous))
-            text = self._look_at(item, rest)
+            text = self._look_at(item, rest, session.beyond)
             previous = self._accept(item, text) if item and text else self._press(strokes(rest)[0])
             rest = rest[len(previous) :]
         self._editor.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
@@ -240,10 +277,12 @@ class _Typist:
         self._ms = (answered - asked) * 1000
         return dict(items[0])
 
-    def _look_at(self, item: dict[str, Any] | None, rest: str) -> str:
-        """The item's text where it is accepted; one that was there before, less a key, counts no second time."""
+    def _look_at(self, item: dict[str, Any] | None, rest: str, beyond: str) -> str:
+        """The item's text where it is accepted, up to the last key; one that was there before, less a key, counts no
+        second time.
+        """
         text = str(item["insertText"]) if item else ""
-        fits = bool(text) and rest.startswith(text)
+        fits = bool(text) and (rest + beyond).startswith(text)
         if text and text != self._on_screen:
             self._tally.shown += 1
             self._tally.ms.append(self._ms)
@@ -251,7 +290,7 @@ class _Typist:
             before, after = self._text[: self._cursor], self._text[self._cursor :]
             self._tally.suffix_duplicates += not fits and repeats_suffix(text, before, after)
         self._on_screen = text
-        return text if fits else ""
+        return text[: len(rest)] if fits else ""
 
     def _accept(self, item: dict[str, Any], text: str) -> str:
         self._tally.accepted += 1

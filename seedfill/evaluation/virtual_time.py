@@ -11,20 +11,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import selectors
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import cast
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """While nobody is inside `working()` and nothing is ready, the next timer is due at once."""
+    """While nobody is inside `working()` and nothing is ready, the next timer is due at once.
 
-    def __init__(self) -> None:
+    `clock` tells the time that work takes. Where all work is done in this process it may be `time.process_time`: then
+    it does not matter what else the machine does.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._waits = _Waits()
+        self._clock = clock
         super().__init__(self._waits)
 
     def time(self) -> float:
-        """Seconds: the real clock's and those that were jumped over."""
-        return super().time() + self._waits.skipped_s
+        """Seconds: the clock's and those that were jumped over."""
+        return self._clock() + self._waits.skipped_s
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:

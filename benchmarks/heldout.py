@@ -1,0 +1,93 @@
+"""Write files and tasks of packages that were never trained on: `python benchmarks/heldout.py OUT [--corpus DIR]`.
+
+The held-out packages are halved. Of one half whole files are written, as OUT/files/PACKAGE/…, to be retyped and read by
+the other benchmarks; of the other half tasks, OUT/tasks.jsonl, cursors in the middle of typing, to calibrate a model's
+confidence with. What is chosen by the tasks is so never measured on the text it was chosen by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from seedfill.evaluation.keystrokes import File, sessions, strokes
+from seedfill.training.cli import default_corpus
+from seedfill.training.corpus import CorpusError, Document, read
+
+FILE_CHARACTERS = range(2_000, 30_000)
+"""Of a file that is chosen: enough to be typed in, and not so much that one file is all that is measured."""
+KEYS_A_TASK = 40
+"""As many keys are drawn in a file as give one cursor among them."""
+SOLUTION_CHARACTERS = 1000
+"""Of a file that is continued at its end."""
+
+
+def main() -> None:
+    """Choose and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, help="a folder, made where it is missing")
+    parser.add_argument("--corpus", type=Path, default=default_corpus(), help="the folder of `seedfill train corpus`")
+    parser.add_argument("--files", type=int, default=3, help="files of each package")
+    parser.add_argument("--tasks", type=int, default=400, help="tasks in all")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    try:
+        packages = by_package(read(given.corpus, "heldout"))
+    except CorpusError as error:
+        parser.error(str(error))
+    rng = random.Random(given.seed)
+    measured, asked = halves(packages)
+    chosen = [one for name in measured for one in rng.sample(packages[name], min(given.files, len(packages[name])))]
+    for document in chosen:
+        path = given.out / "files" / document.package / PurePosixPath(document.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(document.text, encoding="utf-8")
+    drawn = tasks([one for name in asked for one in packages[name]], given.tasks, rng)
+    given.out.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(task) + "\n" for task in drawn)
+    (given.out / "tasks.jsonl").write_text(lines, encoding="utf-8")
+    print(f"{len(chosen)} files of {', '.join(measured)}; {len(drawn)} tasks of {', '.join(asked)}")
+
+
+def by_package(documents: list[Document]) -> dict[str, list[Document]]:
+    """The documents of a suitable length, by their packages."""
+    found: dict[str, list[Document]] = defaultdict(list)
+    for document in documents:
+        if len(document.text) in FILE_CHARACTERS:
+            found[document.package].append(document)
+    return found
+
+
+def halves(packages: dict[str, list[Document]]) -> tuple[list[str], list[str]]:
+    """Two lists of names, of like sizes: by falling size, in turns."""
+    names = sorted(packages, key=lambda name: (-len(packages[name]), name))
+    return sorted(names[::2]), sorted(names[1::2])
+
+
+def tasks(documents: list[Document], n: int, rng: random.Random) -> list[dict[str, Any]]:
+    """Cursors of a person who types, in HumanEval-Infilling's format; the solution is what is still to be typed."""
+    drawn: list[dict[str, Any]] = []
+    while len(drawn) < n:
+        document = rng.choice(documents)
+        file = File(document.path, document.language, document.text)
+        session = rng.choice(sessions([file], KEYS_A_TASK, rng.randrange(1 << 30)))
+        keys = strokes(session.target)
+        start = len(session.before) + len("".join(keys[: rng.randrange(len(keys))]))
+        end = len(document.text) - len(session.after) if session.after else start + SOLUTION_CHARACTERS
+        drawn.append(
+            {
+                "task_id": f"{document.package}/{document.path}/{len(drawn)}",
+                "prompt": document.text[:start],
+                "suffix": session.after,
+                "canonical_solution": document.text[start:end],
+            }
+        )
+    return drawn
+
+
+if __name__ == "__main__":
+    main()
