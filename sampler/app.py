@@ -24,11 +24,10 @@ from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
-from sampler.bodies import read_json
+from sampler.bodies import ClosingStream, read_json
 from sampler.handshake import Health, Identity, ModelHealth, Status, health_to_json
 from sampler.messages import (
     BadMessage,
@@ -139,7 +138,7 @@ class App:
             return _one_line(Failure(kind="bad_input", message=str(error)), 400)
         except ClientDisconnect:
             return Response(status_code=400)
-        return _EventStream(_lines(self.events(parsed)))
+        return ClosingStream(_lines(self.events(parsed)), "application/x-ndjson")
 
     async def health(self, _: Request) -> Response:
         """Identity first: a client compares it before it sends anything."""
@@ -258,7 +257,7 @@ class App:
     async def events(self, request: InfillRequest) -> AsyncGenerator[Event, None]:
         """The request's events; whatever ends this generator early cancels the request."""
         ticket: Ticket | None = None
-        last: InfillResult | Failure = Failure(kind="cancelled", message="The client went away.")
+        last: InfillResult | Failure = Failure(kind="cancelled", message="Nobody waits for the answer any more.")
         self._metrics.running += 1
         try:
             events: asyncio.Queue[Event] = asyncio.Queue()
@@ -291,18 +290,6 @@ class App:
         self._metrics.count(last)
         outcome = last.message if isinstance(last, Failure) else f"{last.ms:.1f} ms"
         _log.info("infill, %d spans: %s", len(request.pieces) - 1, outcome)
-
-
-class _EventStream(StreamingResponse):
-    """Closes its generator at once when the client goes away, not when the collector finds it."""
-
-    def __init__(self, lines: AsyncGenerator[bytes, None]) -> None:
-        super().__init__(lines, media_type="application/x-ndjson")
-        self._lines = lines
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._lines):
-            await super().__call__(scope, receive, send)
 
 
 async def _close(engine: Engine) -> None:

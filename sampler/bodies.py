@@ -1,11 +1,15 @@
-"""The body of an HTTP request: whole, in time, of bounded size, and JSON."""
+"""Bodies of HTTP requests: whole, in time, of bounded size, and JSON; and of answers: streamed while somebody reads."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from sampler.messages import MAX_REQUEST_BYTES, BadMessage
 
@@ -32,3 +36,16 @@ async def _read(request: Request) -> bytes:
     except TimeoutError:
         raise BadMessage(f"Only part of the request came within {BODY_TIMEOUT_S:.0f} s.") from None
     return bytes(body)
+
+
+class ClosingStream(StreamingResponse):
+    """Closes its generator at once when the client goes away, not when the collector finds it."""
+
+    def __init__(self, lines: AsyncGenerator[bytes, None], media_type: str) -> None:
+        super().__init__(lines, media_type=media_type)
+        self._lines = lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the body."""
+        async with aclosing(self._lines):
+            await super().__call__(scope, receive, send)

@@ -11,6 +11,7 @@ import os
 import secrets
 import stat
 from pathlib import Path
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -88,8 +89,11 @@ class Guard:
 
 def error_response(status: int, message: str, code: str | None = None) -> JSONResponse:
     """An error in the shape that OpenAI's clients read."""
-    kind = "server_error" if status >= 500 else "invalid_request_error"
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse(
-        {"error": {"message": message, "type": kind, "param": None, "code": code}}, status, headers=headers
-    )
+    return JSONResponse(error_body(status, message, code), status, headers=headers)
+
+
+def error_body(status: int, message: str, code: str | None = None) -> dict[str, Any]:
+    """What says so in a stream that has already begun, too."""
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}

@@ -4,8 +4,8 @@ POST /v1/completions   answers at once, or with `stream` as server-sent events
 GET  /v1/models        the models that a request may name
 POST /infill           the same in llama.cpp's dialect, which llama.vim speaks
 
-A streamed answer comes in one piece when it is complete: positions are decided in any order, so there is no prefix
-that is certain before. A client that goes away cancels its request.
+A stream carries text as it is committed: until then positions are decided in any order. A client that goes away
+cancels its request.
 """
 
 from __future__ import annotations
@@ -13,50 +13,33 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import re
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sampler.bodies import read_json
-from sampler.guard import error_response
-from sampler.messages import BadMessage, Candidate, Event, Failure, InfillRequest, InfillResult, request_from_json
+from sampler.bodies import ClosingStream, read_json
+from sampler.dialects import DEFAULT_MODEL, Wanted, read_completion, read_llama
+from sampler.guard import error_body, error_response
+from sampler.messages import BadMessage, Candidate, Event, Failure, InfillRequest, InfillResult, Progress
 from sampler.paths import data_folder, default_model_folder
-from sampler.windows import prefix_window, suffix_window
 
 Answer: TypeAlias = Callable[[InfillRequest], AsyncGenerator[Event, None]]
 """The events of a request; closing the generator early cancels it."""
+Chunk: TypeAlias = dict[str, Any]
+"""What one event of a stream has besides the head that all share."""
+Found = TypeVar("Found")
 
-DEFAULT_MODEL = "seedfill"
-"""What editors may call the default model, whichever it is: clients insist on a name."""
-MOST_TOKENS = 1024
-"""Clients name the most they would take, often thousands; more than this is never written."""
-COLDEST = 0.01
-"""A temperature, or a share of probability, below this stands for always taking the likeliest token."""
-
-_MIDDLE = re.compile(r"<(\|?)fim_prefix\1>(.*)<\1fim_suffix\1>(.*)<\1fim_middle\1>", re.DOTALL)
 _STATUS = {"bad_input": 400, "cancelled": 503, "failed": 500}
 
 
 class UnknownModel(BadMessage):
     """A name that no installed model has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A completion request: what the model is to fill, and the shape of the answer."""
-
-    infill: InfillRequest
-    stop: tuple[str, ...] = ()
-    stream: bool = False
-    stream_usage: bool = False
 
 
 class Completions:
@@ -84,11 +67,14 @@ class Completions:
             return error_response(400, str(error))
         except ClientDisconnect:
             return Response(status_code=400)
-        last = await self._last_event(request, wanted.infill)
-        if isinstance(last, Failure):
-            return error_response(_STATUS[last.kind], last.message)
         head = {"id": f"cmpl-{next(self._ids)}", "object": "text_completion", "created": int(time.time())}
-        return _shaped(wanted, head | {"model": last.model}, last)
+        if wanted.stream:
+            return await self._streamed(request, wanted, head)
+        last = await _unless_gone(request, _last_of(self._answer(wanted.infill)))
+        if isinstance(last, Failure):
+            return _refused(last)
+        choices = [_choice(i, *finished(candidate, wanted.stop)) for i, candidate in enumerate(last.candidates)]
+        return JSONResponse(head | {"model": last.model, "choices": choices, "usage": _usage(last)})
 
     async def models(self, _: Request) -> Response:
         """Every model that a request may name, the default first."""
@@ -106,85 +92,62 @@ class Completions:
             return Response(status_code=400)
         if wanted is None:
             return JSONResponse({"content": "", "stop": True})
-        last = await self._last_event(request, wanted.infill)
+        last = await _unless_gone(request, _last_of(self._answer(wanted.infill)))
         if isinstance(last, Failure):
-            return error_response(_STATUS[last.kind], last.message)
-        text, _ = cut(last.candidates[0], wanted.stop)
+            return _refused(last)
+        text, _ = finished(last.candidates[0], wanted.stop)
         return JSONResponse({"content": text, "stop": True, "model": last.model})
 
-    async def _last_event(self, request: Request, wanted: InfillRequest) -> InfillResult | Failure:
-        """The result or the failure; a client that goes away meanwhile cancels what it asked for."""
-        answer = asyncio.create_task(_last_of(self._answer(wanted)))
-        gone = asyncio.create_task(_until_gone(request))
-        try:
-            await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-            return answer.result() if answer.done() else Failure(kind="cancelled", message="The client went away.")
-        finally:
-            for task in (answer, gone):
-                task.cancel()
-            await asyncio.gather(answer, gone, return_exceptions=True)
+    async def _streamed(self, request: Request, wanted: Wanted, head: dict[str, Any]) -> Response:
+        """Server-sent events; what fails before there is a text is still an error of HTTP."""
+        found = chunks(self._answer(wanted.infill), wanted)
+        first = await _unless_gone(request, anext(found))
+        if isinstance(first, Failure):
+            await found.aclose()
+            return _refused(first)
+        head = head | {"model": wanted.infill.model or DEFAULT_MODEL}
+        return ClosingStream(_server_sent(head, first, found), "text/event-stream")
 
 
-def read_completion(body: object) -> Wanted:
-    """OpenAI's request; fields without a meaning here are ignored. Raises BadMessage."""
-    given = _object(body)
-    prompt, suffix = _string(given, "prompt"), _string(given, "suffix", "")
-    if not suffix and (marked := _MIDDLE.fullmatch(prompt)):  # a client that lays out the prompt itself
-        prompt, suffix = marked[2], marked[3]
-    stop = _strings(given, "stop")
-    model = given.get("model")
-    options = given.get("stream_options")
-    return Wanted(
-        request_from_json(
-            {
-                "document": f"openai:{_string(given, 'user', '')}",
-                "pieces": _windows(prompt, suffix),
-                "language": _string(given, "language", "python"),
-                "one_line": "\n" in stop,
-                "model": None if model == DEFAULT_MODEL else model,
-                **_renamed(given, n="n_candidates", seed="seed"),
-                **_bounded(given, "max_tokens", "temperature", "top_p"),
-            }
-        ),
-        stop,
-        stream=given.get("stream") is True,
-        stream_usage=isinstance(options, dict) and options.get("include_usage") is True,
-    )
+async def chunks(events: AsyncGenerator[Event, None], wanted: Wanted) -> AsyncGenerator[Chunk | Failure, None]:
+    """What a stream carries, each text as soon as it is certain; nothing comes after a failure.
+
+    Once a stop string is certain the request is cancelled, unless its cost is asked for.
+    """
+    sent = ""
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Failure):
+                yield event
+                return
+            if isinstance(event, Progress):
+                text, is_over = certain(event.committed, wanted.stop)
+                if text != sent:
+                    yield {"choices": [_choice(0, text[len(sent) :], None)]}
+                    sent = text
+                if is_over and not wanted.stream_usage:
+                    yield {"choices": [_choice(0, "", "stop")]}
+                    return
+            if isinstance(event, InfillResult):
+                for chunk in _last_chunks(event, wanted, len(sent)):
+                    yield chunk
+                return
+    yield _NO_ANSWER
 
 
-def read_llama(body: object) -> Wanted | None:
-    """llama.cpp's request; None where only its cache was to be warmed. Raises BadMessage."""
-    given = _object(body)
-    if given.get("n_predict") == 0:
-        return None
-    stop = _strings(given, "stop")
-    prefix = _string(given, "input_prefix", "") + _string(given, "prompt", "")
-    extra = given.get("input_extra") or []
-    if not isinstance(extra, list):
-        raise BadMessage("input_extra must be a list.")
-    files = [_object(file) for file in extra]
-    return Wanted(
-        request_from_json(
-            {
-                "document": "openai:llama",
-                "pieces": _windows(prefix, _string(given, "input_suffix", "")),
-                "snippets": [{"path": _string(f, "filename", ""), "text": _string(f, "text", "")} for f in files],
-                "one_line": "\n" in stop,
-                **_renamed(_bounded(given, "n_predict"), n_predict="max_tokens"),
-                **_renamed(given, t_max_predict_ms="deadline_ms"),
-            }
-        ),
-        stop,
-    )
+def certain(text: str, stop: tuple[str, ...]) -> tuple[str, bool]:
+    """What an answer that begins with `text` is sure to begin with, and whether that is all, up to a stop string."""
+    end = _stop_at(text, stop)
+    doubtful = min((_begun(text, word) for word in stop), default=len(text))
+    is_over = end is not None and end <= doubtful
+    return text[: end if is_over else doubtful], is_over
 
 
-def cut(candidate: Candidate, stop: tuple[str, ...]) -> tuple[str, str]:
+def finished(candidate: Candidate, stop: tuple[str, ...]) -> tuple[str, str]:
     """The text up to the first stop string, and why it ends there: "stop" or "length"."""
     text = candidate.fills[0]
-    ends = [at for word in stop if word and (at := text.find(word)) >= 0]
-    if ends:
-        return text[: min(ends)], "stop"
-    return text, "stop" if candidate.finish == "end" else "length"
+    end = _stop_at(text, stop)
+    return text[:end], "stop" if end is not None or candidate.finish == "end" else "length"
 
 
 def model_names() -> list[str]:
@@ -205,12 +168,28 @@ async def _check_model(name: str | None) -> None:
         raise UnknownModel(f"There is no model {name[:100]!r}: leave it out, or name one of {', '.join(names)}.")
 
 
+_NO_ANSWER = Failure(kind="failed", message="The sampler gave no answer.")
+
+
 async def _last_of(events: AsyncGenerator[Event, None]) -> InfillResult | Failure:
     async with aclosing(events):
         async for event in events:
             if isinstance(event, InfillResult | Failure):
                 return event
-    return Failure(kind="failed", message="The sampler gave no answer.")
+    return _NO_ANSWER
+
+
+async def _unless_gone(request: Request, work: Awaitable[Found]) -> Found | Failure:
+    """What the work finds; a client that goes away meanwhile cancels it."""
+    working = asyncio.ensure_future(work)
+    gone = asyncio.create_task(_until_gone(request))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else Failure(kind="cancelled", message="The client went away.")
+    finally:
+        for task in (working, gone):
+            task.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
 
 
 async def _until_gone(request: Request) -> None:
@@ -218,19 +197,41 @@ async def _until_gone(request: Request) -> None:
         continue
 
 
-def _shaped(wanted: Wanted, head: dict[str, Any], result: InfillResult) -> Response:
-    choices = [_choice(i, *cut(candidate, wanted.stop)) for i, candidate in enumerate(result.candidates)]
-    usage = _usage(result)
-    if not wanted.stream:
-        return JSONResponse(head | {"choices": choices, "usage": usage})
-    chunks = [head | {"choices": [choice]} for choice in choices]
-    if wanted.stream_usage:
-        chunks.append(head | {"choices": [], "usage": usage})
-    lines = [*map(json.dumps, chunks), "[DONE]"]
-    return Response("".join(f"data: {line}\n\n" for line in lines), media_type="text/event-stream")
+async def _server_sent(
+    head: dict[str, Any], first: Chunk, rest: AsyncGenerator[Chunk | Failure, None]
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(rest):
+        yield _data(head | first)
+        async for chunk in rest:
+            if isinstance(chunk, Failure):
+                yield _data(error_body(_STATUS[chunk.kind], chunk.message))
+                return
+            yield _data(head | chunk)
+    yield b"data: [DONE]\n\n"
 
 
-def _choice(index: int, text: str, reason: str) -> dict[str, Any]:
+def _data(body: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(body)}\n\n".encode("ascii")
+
+
+def _last_chunks(result: InfillResult, wanted: Wanted, n_sent: int) -> list[Chunk]:
+    """The rest of each text with the reason of its end, then the cost where it is asked for."""
+    ends = [finished(candidate, wanted.stop) for candidate in result.candidates]
+    found: list[Chunk] = [{"choices": [_choice(i, text[n_sent:], reason)]} for i, (text, reason) in enumerate(ends)]
+    return [*found, {"choices": [], "usage": _usage(result)}] if wanted.stream_usage else found
+
+
+def _stop_at(text: str, stop: tuple[str, ...]) -> int | None:
+    return min((at for word in stop if word and (at := text.find(word)) >= 0), default=None)
+
+
+def _begun(text: str, word: str) -> int:
+    """Where the longest beginning of `word`, but not all of it, stands at the end of `text`; len(text) if none does."""
+    lengths = range(min(len(word) - 1, len(text)), 0, -1)
+    return len(text) - next((n for n in lengths if text.endswith(word[:n])), 0)
+
+
+def _choice(index: int, text: str, reason: str | None) -> dict[str, Any]:
     return {"index": index, "text": text, "logprobs": None, "finish_reason": reason}
 
 
@@ -241,47 +242,5 @@ def _usage(result: InfillResult) -> dict[str, int]:
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
 
-def _windows(prefix: str, suffix: str) -> list[str]:
-    prefix, suffix = (re.sub(r"\r\n?", "\n", text) for text in (prefix, suffix))
-    return [prefix_window(prefix), suffix_window(suffix)]
-
-
-def _object(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise BadMessage("A request, and each file in it, must be a JSON object.")
-    return value
-
-
-def _string(given: dict[str, Any], name: str, default: str | None = None) -> str:
-    value = given.get(name)
-    if isinstance(value, list) and len(value) == 1:  # the API takes several prompts in one request; one is enough
-        value = value[0]
-    value = default if value is None else value
-    if not isinstance(value, str):
-        raise BadMessage(f"{name} must be a string.")
-    return value
-
-
-def _strings(given: dict[str, Any], name: str) -> tuple[str, ...]:
-    value = given.get(name) or ()
-    values = (value,) if isinstance(value, str) else value
-    if not isinstance(values, list | tuple) or not all(isinstance(item, str) for item in values):
-        raise BadMessage(f"{name} must be a string or a list of strings.")
-    return tuple(values)
-
-
-def _renamed(given: dict[str, Any], **names: str) -> dict[str, Any]:
-    """What is given under the keys of `names`, under its values; null is as good as left out."""
-    return {ours: given[theirs] for theirs, ours in names.items() if given.get(theirs) is not None}
-
-
-def _bounded(given: dict[str, Any], *names: str) -> dict[str, Any]:
-    """The named numbers, brought to where they make sense; what is no number is left for the message to refuse."""
-    bounds: dict[str, Callable[[Any], Any]] = {
-        "max_tokens": lambda n: min(n, MOST_TOKENS),
-        "n_predict": lambda n: min(n, MOST_TOKENS) if n > 0 else MOST_TOKENS,  # -1: as many as it takes
-        "temperature": lambda t: 0 if 0 <= t < COLDEST else t,
-        "top_p": lambda p: COLDEST if 0 <= p < COLDEST else p,
-    }
-    found = _renamed(given, **{name: name for name in names})
-    return {k: bounds[k](v) if isinstance(v, int | float) and not isinstance(v, bool) else v for k, v in found.items()}
+def _refused(failure: Failure) -> Response:
+    return error_response(_STATUS[failure.kind], failure.message)

@@ -20,6 +20,7 @@ import torch
 
 from sampler.canvas import Canvas, canvases
 from sampler.checkpoint import LoadedModel, ModelError
+from sampler.clipping import clipped
 from sampler.denoise import Row, denoise_step, read_context, start_row, stop
 from sampler.families import FamilyProfile
 from sampler.kv_cache import ContextSlot, SlotCache
@@ -98,7 +99,7 @@ class Scheduler:
 
     def admit(self, job: Job, model: LoadedModel) -> None:
         """Read the request's context and queue its rows; raises BadMessage, or torch's errors where memory ends."""
-        request, profile = job.request, model.profile
+        request, profile = clipped(job.request, model.max_positions), model.profile
         _check(request, profile, model)
         found = canvases(request, model.tokenizer, profile, model.max_positions)
         slot = None if job.is_late(time.monotonic()) else self._read(job, found[0], model)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,27 @@ import httpx
 import openai
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sampler import guard
-from sampler.messages import BadMessage, Candidate
-from sampler.openai import cut, read_completion, read_llama
+from sampler.dialects import Wanted, read_completion, read_llama
+from sampler.messages import (
+    BadMessage,
+    Candidate,
+    Event,
+    Failure,
+    Finish,
+    InfillRequest,
+    InfillResult,
+    Loading,
+    Progress,
+)
+from sampler.openai import Completions, chunks, finished
 from tests.support.sampler_home import PATIENCE_S, Home, eventually, sampler_home
 from tests.support.tiny_model import make_tiny_model
 
+INFILL = InfillRequest(document="d", pieces=("", ""))
 SERVICE = (sys.executable, "-m", "sampler.service", "--device=cpu")
 PROMPT = {"prompt": "def add(first, second):\n    return ", "suffix": "\n", "max_tokens": 8}
 
@@ -47,6 +62,16 @@ class Loopback:
         kept = {name: value for name, value in sent.items() if value}
         content = {"content": body} if isinstance(body, bytes) else {"json": body}
         return httpx.post(self.url + path, headers=kept, timeout=PATIENCE_S, trust_env=False, **content)
+
+
+def candidate(text: str, finish: Finish = "end") -> Candidate:
+    return Candidate(fills=(text,), tokens=3, forwards=1, confidence=1.0, finish=finish)
+
+
+def result(text: str) -> InfillResult:
+    return InfillResult(
+        candidates=(candidate(text),), model="m", device="", ms=1, load_ms=0, tokens_computed=4, cache_miss="none"
+    )
 
 
 def serve(home: Home, *options: str) -> tuple[subprocess.Popen[str], str]:
@@ -83,15 +108,33 @@ def test_a_prompt_and_a_suffix_get_a_completion(loopback: Loopback) -> None:
     assert answer.usage and answer.usage.completion_tokens == 8
 
 
-def test_a_streamed_answer_says_the_same(loopback: Loopback) -> None:
+def test_a_stream_carries_the_same_text_as_it_is_committed(loopback: Loopback) -> None:
+    """A random model writes many bytes that are no character: the pieces hold whole ones."""
+    asked = {**PROMPT, "model": "tiny", "max_tokens": 48, "seed": 3, "temperature": 1.0}
     with loopback.client() as client:
-        whole = client.completions.create(model="tiny", **PROMPT)
-        options = {"include_usage": True}
-        with client.completions.create(model="tiny", stream=True, stream_options=options, **PROMPT) as stream:
-            chunks = list(stream)
-    assert "".join(chunk.choices[0].text for chunk in chunks if chunk.choices) == whole.choices[0].text
-    assert chunks[-2].choices[0].finish_reason == "length"
-    assert chunks[-1].usage and chunks[-1].usage.completion_tokens == 8
+        whole = client.completions.create(**asked)
+        with client.completions.create(stream=True, stream_options={"include_usage": True}, **asked) as stream:
+            *text, last = stream
+    pieces = [chunk.choices[0] for chunk in text]
+    assert len([piece for piece in pieces if piece.text]) > 1
+    assert "".join(piece.text for piece in pieces) == whole.choices[0].text
+    assert [piece.finish_reason for piece in pieces] == [None] * (len(pieces) - 1) + ["length"]
+    assert not last.choices and last.usage == whole.usage.model_copy(update={"prompt_tokens": 0, "total_tokens": 48})
+    assert len({chunk.id for chunk in text}) == 1
+
+
+def test_a_stream_of_several_choices(loopback: Loopback) -> None:
+    with loopback.client() as client:
+        asked = {**PROMPT, "model": "tiny", "n": 2, "seed": 5}
+        whole = client.completions.create(**asked)
+        with client.completions.create(stream=True, **asked) as stream:
+            streamed = [chunk.choices[0] for chunk in stream]
+    assert [(choice.index, choice.text) for choice in streamed] == [(c.index, c.text) for c in whole.choices]
+
+
+def test_what_fails_before_there_is_a_text_is_an_error_of_http(loopback: Loopback) -> None:
+    with loopback.client() as client, pytest.raises(openai.BadRequestError, match="n_candidates"):
+        client.completions.create(model="tiny", stream=True, **{**PROMPT, "n": 99})
 
 
 def test_several_choices_and_a_seed(loopback: Loopback) -> None:
@@ -214,15 +257,18 @@ def test_a_port_in_use_is_named(loopback: Loopback) -> None:
         process.communicate()
 
 
-def test_a_client_that_goes_away_cancels_its_request(loopback: Loopback) -> None:
-    def cancelled() -> bool:
-        return b'seedfill_requests_total{outcome="cancelled"} 1\n' in (loopback.home.get("/metrics") or b"")
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_goes_away_cancels_its_request(loopback: Loopback, stream: bool) -> None:
+    def cancelled() -> int:
+        lines = (loopback.home.get("/metrics") or b"").decode().splitlines()
+        counts = [line.split()[1] for line in lines if line.startswith('seedfill_requests_total{outcome="cancelled"}')]
+        return int(counts[0]) if counts else 0
 
-    assert not cancelled()
+    before = cancelled()
     with pytest.raises(httpx.ReadTimeout), httpx.Client(base_url=loopback.url, timeout=0.3, trust_env=False) as client:
         headers = {"Authorization": f"Bearer {loopback.token}"}
-        client.post("/v1/completions", json={**PROMPT, "max_tokens": 1024, "n": 16}, headers=headers)
-    eventually(cancelled)
+        client.post("/v1/completions", json={**PROMPT, "max_tokens": 1024, "n": 16, "stream": stream}, headers=headers)
+    eventually(lambda: cancelled() == before + 1)
 
 
 @pytest.mark.parametrize(
@@ -299,7 +345,54 @@ def test_numbers_are_brought_to_where_they_make_sense() -> None:
     ],
 )
 def test_stop_strings(finish: Any, stop: tuple[str, ...], expected: tuple[str, str]) -> None:
-    assert cut(Candidate(fills=("a\nb",), tokens=3, forwards=1, confidence=1.0, finish=finish), stop) == expected
+    assert finished(candidate("a\nb", finish), stop) == expected
+
+
+@given(
+    text=st.text("ab\n", max_size=12),
+    cuts=st.lists(st.integers(0, 12), max_size=6),
+    stop=st.lists(st.text("ab\n", max_size=4), max_size=3).map(tuple),
+    usage=st.booleans(),
+)
+def test_a_stream_is_what_the_whole_answer_is(text: str, cuts: list[int], stop: tuple[str, ...], usage: bool) -> None:
+    closed: list[bool] = []
+
+    async def events() -> AsyncGenerator[Event, None]:
+        try:
+            yield Loading(model="m", fraction=0.5)
+            for end in sorted(cuts):
+                yield Progress(fills=("?",), committed=text[:end])
+            yield result(text)
+        finally:
+            closed.append(True)
+
+    async def heard() -> list[dict[str, Any]]:
+        return [chunk async for chunk in chunks(events(), Wanted(INFILL, stop, True, usage)) if isinstance(chunk, dict)]
+
+    found = asyncio.run(heard())
+    ends = [chunk["choices"][0] for chunk in found if chunk["choices"]]
+    assert "".join(end["text"] for end in ends) == finished(candidate(text), stop)[0]
+    assert [end["finish_reason"] for end in ends if end["finish_reason"]] == ["stop"]
+    assert all(end["text"] for end in ends[:-1]), "no event without news"
+    assert ["usage" in chunk for chunk in found] == [False] * len(ends) + [True] * usage
+    assert closed
+
+
+@pytest.mark.parametrize("told", [(), (Progress(fills=("ab",), committed="ab"),)])
+async def test_a_stream_that_fails_says_so(told: tuple[Event, ...]) -> None:
+    async def events(_: InfillRequest) -> AsyncGenerator[Event, None]:
+        for event in told:
+            yield event
+        yield Failure(kind="failed", message="It broke.")
+
+    transport = httpx.ASGITransport(Completions(events).asgi)
+    async with httpx.AsyncClient(transport=transport) as http:
+        client = openai.AsyncOpenAI(base_url="http://x/v1", api_key="x", http_client=http, max_retries=0)
+        heard = ""
+        with pytest.raises(openai.APIError, match="It broke"):
+            async for chunk in await client.completions.create(model="seedfill", prompt="a", stream=True):
+                heard += chunk.choices[0].text
+    assert heard == ("ab" if told else "")
 
 
 def test_a_stop_at_the_newline_ends_the_work_there() -> None:
