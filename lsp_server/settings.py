@@ -42,7 +42,8 @@ class SamplerSettings:
     model: str | None = None
     """Another model than the service's default."""
     threads: Annotated[int, Between(1, 256)] | None = None
-    """CPU threads of a service that this server starts; None: as suits the machine."""
+    """CPU threads of a service that this server starts, or starts anew when this changes; None: as suits the
+    machine."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -105,12 +106,14 @@ def _unmarked(marked: str) -> tuple[str, int]:
 
 
 @contextlib.asynccontextmanager
-async def editing(encoding: Encoding = "utf-16", options: object = None) -> AsyncIterator[Editor]:
+async def editing(
+    encoding: Encoding = "utf-16", options: object = None, *, server: str = "server"
+) -> AsyncIterator[Editor]:
     with tempfile.TemporaryDirectory(prefix="seedfill-") as folder:
         script = Script(Path(folder))
         script.rules()
         env = {**script.env, "XDG_STATE_HOME": folder, "XDG_RUNTIME_DIR": folder}
-        async with LspClient.start([*COMMAND, "server"], ROOT, env) as client:
+        async with LspClient.start([*COMMAND, server], ROOT, env) as client:
             folders = [{"uri": "file:///w", "name": "w"}]
             merged = {"completion": {"debounceMs": 0, "speculative": False}} if options is None else options
             await client.initialize(merged, encoding, workspaceFolders=folders)
@@ -384,6 +387,25 @@ async def test_restarting_the_service_ends_what_runs_and_starts_a_new_one(editor
     assert await editor.client.request("workspace/executeCommand", {"command": "seedfill.restartService"}) is None
     assert await asyncio.wait_for(answer, 30) is None
     assert await editor.open("y = ║").ghost() == "1"
+
+
+def services(editor: Editor) -> list[list[str]]:
+    """The command lines of the services in the editor's own folder."""
+    lines = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if any(part.startswith(str(editor.script.folder)) for part in line)]
+
+
+async def test_threads_that_are_changed_while_one_works_reach_a_shared_service() -> None:
+    async with editing(server="window") as editor:
+        editor.script.rules({"before": "= ", "fills": ["1"]})
+        assert await editor.open("x = ║").ghost() == "1"
+        assert "--threads=2" not in services(editor)[0]
+        settings = {"seedfill": {"sampler": {"threads": 2}, "completion": {"debounceMs": 0}}}
+        editor.client.notify("workspace/didChangeConfiguration", {"settings": settings})
+        assert await editor.open("y = ║").ghost() == "1"
+        (service,) = services(editor)
+        assert "--threads=2" in service
+        await editor.client.request("workspace/executeCommand", {"command": "seedfill.restartService"})
 
 
 async def test_the_completion_fallback() -> None:
