@@ -34,6 +34,7 @@ from sampler.messages import (
     Progress,
 )
 from sampler.openai import Completions, chunks, finished
+from tests.support.loopback_clients import CLIENTS, MAX_TOKENS, SUFFIX, Client
 from tests.support.sampler_home import PATIENCE_S, Home, eventually, sampler_home
 from tests.support.tiny_model import make_tiny_model
 
@@ -153,7 +154,17 @@ def test_the_models_that_may_be_named(loopback: Loopback) -> None:
             client.completions.create(model=str(loopback.home.folder / "tiny"), **PROMPT)
 
 
-def test_llama_vim_gets_its_answer(loopback: Loopback) -> None:
+@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
+def test_what_editors_send_is_answered_as_they_read_it(loopback: Loopback, client: Client) -> None:
+    headers = {name: value.format(token=loopback.token) for name, value in client.headers.items()}
+    answer = loopback.post(client.path, client.body, **headers)
+    plain = {"prompt": client.prefix, "suffix": SUFFIX, "max_tokens": MAX_TOKENS}
+    expected = loopback.post("/v1/completions", plain).json()["choices"][0]["text"]
+    assert answer.status_code == 200, answer.text
+    assert client.read(answer.text) == expected != ""
+
+
+def test_other_files_and_warming_the_cache_in_llamas_dialect(loopback: Loopback) -> None:
     body = {
         "input_prefix": "import os\n\n",
         "prompt": "def read(",
