@@ -23,6 +23,18 @@ def test_a_failing_model_is_visible_until_it_works_again(scripted: Path, script:
     window.ready()
 
 
+def test_a_server_that_ends_at_once_is_said_to_and_not_started_again(tmp_path: Path, open_window: Open) -> None:
+    starts = tmp_path / "starts"
+    command = ["sh", "-c", f"echo started >>{starts}; echo The library is missing. >&2; exit 3"]
+    program = write_program(tmp_path / "bin" / "seedfill", command, {})
+    window = open_window(server__path=str(program)).wait_for_status("error")
+    assert str(program) in window.notification("ended as soon as it was started")
+    window.click_status()
+    window.page.locator(".output-view .view-line", has_text="The library is missing.").first.wait_for()
+    assert window.status() == "error"
+    assert starts.read_text() == "started\n"
+
+
 def test_a_path_to_nothing_is_said_to_be_that(open_window: Open) -> None:
     window = open_window(server__path="/nowhere/seedfill").wait_for_status("error")
     assert "seedfill.server.path" in window.notification("/nowhere/seedfill")
