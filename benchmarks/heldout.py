@@ -1,8 +1,9 @@
 """Write files and tasks of packages that were never trained on: `python benchmarks/heldout.py OUT [--corpus DIR]`.
 
-The held-out packages are halved. Of one half whole files are written, as OUT/files/PACKAGE/…, to be retyped and read by
-the other benchmarks; of the other half tasks, OUT/tasks.jsonl, cursors in the middle of typing, to calibrate a model's
-confidence with. What is chosen by the tasks is so never measured on the text it was chosen by.
+The held-out packages are halved. One half is written as it is, OUT/files/PACKAGE/…, and a few of its files are chosen,
+whose names are printed, to be given to the other benchmarks. Of the other half tasks are drawn, OUT/tasks.jsonl,
+cursors in the middle of typing, to calibrate a model's confidence with. What is chosen by the tasks is so never
+measured on the text that it was chosen by.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -36,21 +38,30 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     try:
-        packages = by_package(read(given.corpus, "heldout"))
+        documents = read(given.corpus, "heldout")
     except CorpusError as error:
         parser.error(str(error))
+    packages = by_package(documents)
     rng = random.Random(given.seed)
     measured, asked = halves(packages)
     chosen = [one for name in measured for one in rng.sample(packages[name], min(given.files, len(packages[name])))]
-    for document in chosen:
-        path = given.out / "files" / document.package / PurePosixPath(document.path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(document.text, encoding="utf-8")
+    for document in documents:
+        if document.package in measured:
+            path = place(given.out, document)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(document.text, encoding="utf-8")
     drawn = tasks([one for name in asked for one in packages[name]], given.tasks, rng)
     given.out.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(task) + "\n" for task in drawn)
     (given.out / "tasks.jsonl").write_text(lines, encoding="utf-8")
-    print(f"{len(chosen)} files of {', '.join(measured)}; {len(drawn)} tasks of {', '.join(asked)}")
+    summary = f"{len(chosen)} files of {', '.join(measured)}; {len(drawn)} tasks of {', '.join(asked)}"
+    print(summary, file=sys.stderr)
+    print(*(place(given.out, document) for document in chosen), sep="\n")
+
+
+def place(out: Path, document: Document) -> Path:
+    """Where a document is written."""
+    return out / "files" / document.package / PurePosixPath(document.path)
 
 
 def by_package(documents: list[Document]) -> dict[str, list[Document]]:
