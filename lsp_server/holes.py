@@ -23,14 +23,22 @@ _TO_DO = re.compile(
     r"|raise NotImplementedError\b[^\r\n#]*(?:#[ \t]*TODO\b[^\r\n]*)?)",
     re.MULTILINE,
 )
+_DOCUMENTED = re.compile(r"[\"'][ \t]*\r?\n[ \t]+(pass|\.\.\.)[ \t]*\r?$", re.MULTILINE)
+_KEPT_EMPTY = re.compile(r"except\b|class \w+\(.+\)")
+_STUB = re.compile(r"@(\w+\.)*(overload|abstract\w+)\b|class \w+\(.*\bProtocol\b")
 
 
 def find_holes(text: str, language: str, start: int, end: int) -> list[tuple[int, int]]:
-    """The holes that touch characters `start` to `end`, in order: `▢`, bodies of `pass` or `...`, and what is to do."""
+    """The holes that touch characters `start` to `end`, in order: `▢`, bodies of `pass` or `...`, and what is to do.
+
+    What is empty on purpose is none: a handler, a class that only has another name than its base, a stub.
+    """
     if not _MAY_BE.search(text, start, end):
         return []
     found = {match.span(match.lastindex or 0) for match in _TO_DO.finditer(text)}
-    found |= {hole for hole in holes(text, language) if hole[0] < hole[1]}
+    bodies = {hole for hole in holes(text, language) if hole[0] < hole[1]}
+    bodies |= {match.span(1) for match in _DOCUMENTED.finditer(text)}
+    found |= {hole for hole in bodies if not _is_on_purpose(text, hole[0])}
     return _apart(sorted(hole for hole in found if hole[0] <= end and hole[1] >= start))
 
 
@@ -58,6 +66,22 @@ async def fill(infill: Infill, text: str, spans: list[tuple[int, int]], request:
         for (start, end), written in zip(spans, fills, strict=True)
         if written and written != text[start:end]
     ]
+
+
+def _is_on_purpose(text: str, start: int) -> bool:
+    """Whether the body at `start` is to hold nothing, as far as the lines above tell."""
+    lines = text[:start].splitlines()
+    own = len(lines[-1]) if lines else 0
+    heads, is_decorator = list[str](), False
+    for line in reversed(lines[:-1] if lines and not lines[-1].strip() else lines):
+        written, indent = line.strip(), len(line) - len(line.lstrip())
+        if not heads and "TODO" in written:
+            return False
+        is_decorator &= written.startswith("@")
+        if written and (indent < own or is_decorator):
+            heads.append(written)
+            own, is_decorator = indent, True
+    return bool(heads) and (_KEPT_EMPTY.match(heads[0]) is not None or any(map(_STUB.match, heads[1:])))
 
 
 def _apart(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -43,6 +43,19 @@ class Numbered:
         ("def f():\r\n    raise NotImplementedError('later')\r\n", ["raise NotImplementedError('later')"]),
         ("x[...] = 1\npasser = 'pass'\nif a:\n    b()\n    pass\n", []),
         ("é = '😀'\nclass A:\n    pass\n", ["pass"]),
+        ('def f():\n    """Sum."""\n    pass\n\n\nx = 1\n', ["pass"]),
+        ('def f():\r\n    """Sum."""\r\n    ...\r\n', ["..."]),
+        ("def f(): ...\n", ["..."]),
+        ("try:\n    f()\nexcept E:\n    pass\n", []),
+        ("try:\n    f()\nexcept E:\n    # TODO: tell\n    pass\n", ["pass"]),
+        ("class E(Exception):\n    pass\n", []),
+        ('class E(Exception):\n    """Ill."""\n\n    def f(self):\n        pass\n', ["pass"]),
+        ("class P(Protocol):\n    def f(self): ...\n\n    def g(self):\n        ...\n", []),
+        ("@overload\ndef f(a: int) -> int: ...\n", []),
+        (
+            "class A:\n    @abc.abstractmethod\n    def f(self):\n        ...\n\n    def g(self):\n        ...\n",
+            ["..."],
+        ),
     ],
 )
 def test_what_a_hole_is(text: str, found: list[str]) -> None:
