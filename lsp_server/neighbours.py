@@ -7,7 +7,7 @@ one is kept until a pause, or until the cursor has gone elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -26,6 +26,9 @@ BURST_S = 5.0
 
 BURST_CHARACTERS = 1000
 """A cursor that is further away than this from where the choice was made gets a new one."""
+
+NOTEBOOK = ".ipynb"
+"""On disk its cells stand in JSON; open, they are documents."""
 
 MAX_NEIGHBOURS = 12
 MAX_RECENT = 32
@@ -104,13 +107,15 @@ class Neighbours:
         return read(Path(path)) if document is None else document.snapshot().text
 
 
-def home(path: PurePath, folders: tuple[PurePath, ...]) -> PurePath | None:
-    """The innermost workspace folder that holds `path`: a snippet never crosses from one into another."""
+def home(path: PurePath, folders: Iterable[PurePath]) -> PurePath | None:
+    """The innermost workspace folder that holds `path`: no snippet and no setting crosses from one into another."""
     return max((one for one in folders if path.is_relative_to(one)), key=lambda one: len(one.parts), default=None)
 
 
 def read(path: Path) -> str | None:
-    """The text of a file; None where there is none, it is no text, or it is too long to be looked at."""
+    """The text of a file; None where there is none, it is no code, or it is too long to be looked at."""
+    if path.suffix == NOTEBOOK:
+        return None
     try:
         status = path.stat()
         return _read(path, status.st_mtime_ns) if status.st_size <= MAX_CHARACTERS and path.is_file() else None

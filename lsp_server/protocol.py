@@ -35,7 +35,7 @@ from lsp_server.documents import Document, Encoding
 from lsp_server.feedback import Feedback
 from lsp_server.journal import Journal
 from lsp_server.machine import Machine
-from lsp_server.neighbours import Neighbours
+from lsp_server.neighbours import Neighbours, home
 from lsp_server.notebooks import Notebooks
 from lsp_server.resident import Connect, Phase, ResidentSampler
 from lsp_server.settings import Settings
@@ -186,6 +186,8 @@ class Server(LanguageServer):
         )
         self.documents: dict[str, Document] = {}
         self.settings = Settings()
+        self.folder_settings: dict[PurePath, Settings] = {}
+        """Of the folders of a workspace that has several."""
         self.overrides = overrides or {}
         """Settings from the command line, which no client changes."""
         self.initial_options: Any = None
@@ -196,7 +198,7 @@ class Server(LanguageServer):
         self.clock = clock or LoopClock()
         self.machine = Machine()
         self.notebooks = Notebooks()
-        self.neighbours = Neighbours(self.documents, file_path)
+        self.neighbours = Neighbours(self.documents, self.path_of)
         self.suggestions = Suggestions(
             self.sampler,
             clock=self.clock,
@@ -229,6 +231,15 @@ class Server(LanguageServer):
         """The folders of the workspace; older clients name only a root."""
         uris = [*self.workspace.folders] or [self.workspace.root_uri]
         return tuple(file_path(uri) for uri in uris if uri)
+
+    def path_of(self, uri: str) -> PurePath:
+        """The path of a document's file; of a notebook's cell, that of the notebook."""
+        return file_path(self.notebooks.holder(uri) or uri)
+
+    def settings_of(self, path: PurePath) -> Settings:
+        """The settings that hold for a file: those of the innermost folder that holds it, else the window's."""
+        folder = home(path, self.folder_settings)
+        return self.settings if folder is None else self.folder_settings[folder]
 
     def report_state(self, state: Phase, message: str) -> None:
         """Tell the client what the sampler does, once for each change; an error also as a message to read."""

@@ -101,7 +101,7 @@ class Record:
 
 def record_of(query: Query, number: str) -> Record:
     """The record of a request that has just come."""
-    before = query.snapshot.text[: query.offset].replace("\r\n", "\n").replace("\r", "\n")
+    before = query.snapshot.text[query.origin : query.offset].replace("\r\n", "\n").replace("\r", "\n")
     return Record(
         id=number,
         uri=query.snapshot.uri,

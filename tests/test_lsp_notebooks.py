@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,8 +101,24 @@ async def test_a_notebook_in_an_editor() -> None:
         (asked,) = await editor.asked(uri(1))
         assert asked["pieces"] == ["import os\n\nx = ", "\n\ndone()"]
         assert asked["path"] == "analysis.ipynb"
+        explained = await editor.client.request("workspace/executeCommand", {"command": "seedfill.explain"})
+        assert (explained["line"], explained["column"]) == (1, 5), "places are those of the cell"
         editor.client.notify(
             "notebookDocument/didClose",
             {"notebookDocument": {"uri": NOTEBOOK}, "cellTextDocuments": [{"uri": uri(n)} for n in range(3)]},
         )
         assert await ghost(editor, 1, 4) is None
+
+
+async def test_an_ignored_notebook_is_not_edited(tmp_path: Path) -> None:
+    (tmp_path / ".seedfillignore").write_text("*.ipynb\n")
+    holder = (tmp_path / "analysis.ipynb").as_uri()
+    async with editing() as editor:
+        opened = {"uri": holder, "notebookType": "jupyter-notebook", "version": 0, "cells": cells(0)}
+        editor.client.notify(
+            "notebookDocument/didOpen", {"notebookDocument": opened, "cellTextDocuments": [item(0, "x = ▢")]}
+        )
+        params = {"command": "seedfill.fillHoles", "arguments": [uri(0)]}
+        answer = await editor.client.request("workspace/executeCommand", params)
+        assert answer["applied"] is False
+        assert "analysis.ipynb is excluded by" in answer["reason"]

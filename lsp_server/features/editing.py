@@ -20,7 +20,7 @@ from lsp_server.context import path_in_workspace
 from lsp_server.documents import Document, Position, Snapshot
 from lsp_server.edits import Replacement
 from lsp_server.privacy import refusal
-from lsp_server.protocol import Server, file_path
+from lsp_server.protocol import Server
 from sampler.messages import Event, InfillRequest, InfillResult, Progress
 from sampler.rewriting import Refusal
 
@@ -89,7 +89,7 @@ def target_of(ls: Server, uri: Any, span: Any = None) -> Target:
     if document is None:
         raise Refusal("The document is not open, so it cannot be edited.")
     snapshot = document.snapshot()
-    if reason := refusal(file_path(uri), snapshot.text, ls.folders):
+    if reason := refusal(ls.path_of(uri), snapshot.text, ls.folders):
         raise Refusal(reason)
     if span is None:
         return Target(document, snapshot, 0, len(snapshot.text))
@@ -103,7 +103,7 @@ def request_options(ls: Server, target: Target) -> dict[str, Any]:
     return {
         "document": f"edit {os.getpid()} {snapshot.uri}",
         "language": snapshot.language,
-        "path": path_in_workspace(file_path(snapshot.uri), ls.folders),
+        "path": path_in_workspace(ls.path_of(snapshot.uri), ls.folders),
         "model": ls.settings.sampler.model,
         "deadline_ms": DEADLINE_MS,
         "stream": _shows_preview(ls) or _shows_progress(ls),

@@ -20,7 +20,8 @@ async def plan_holes(ls: Server, say: Say, uri: Any = None, span: Any = None) ->
     """Every hole of the range filled; raises Refusal."""
     target = target_of(ls, uri, span)
     spans = find_holes(target.text, target.snapshot.language, target.start, target.end)
-    options = {**request_options(ls, target), "max_tokens": ls.settings.completion.max_tokens, "stream": False}
+    max_tokens = ls.settings_of(ls.path_of(target.snapshot.uri)).completion.max_tokens
+    options = {**request_options(ls, target), "max_tokens": max_tokens, "stream": False}
     request = InfillRequest(pieces=("", ""), **options)
     ask = asker(ls, target, say, (target.start, target.end))
     return Plan(target, "Fill the holes", await fill(ask, target.text, spans, request))

@@ -27,8 +27,7 @@ async def inline_completion(ls: Server, params: lsp.InlineCompletionParams) -> l
         return None
     snapshot, offset, span, already = target
     invoked = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Invoked
-    n_candidates = ls.settings.completion.candidates if invoked else 1
-    query = query_at(ls, snapshot, offset, invoked=invoked, n_candidates=n_candidates)
+    query = query_at(ls, snapshot, offset, invoked=invoked, several=True)
     record = await answer(ls, document, query)
     items = [
         lsp.InlineCompletionItem(insert_text=already + text, range=span, command=acceptance(ls, record, number))

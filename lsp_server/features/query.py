@@ -7,25 +7,30 @@ from lsprotocol import types as lsp
 from lsp_server.documents import Document, Snapshot
 from lsp_server.features.commands import ACCEPTED
 from lsp_server.model_facts import model_facts
-from lsp_server.protocol import Server, file_path
+from lsp_server.protocol import Server
 from lsp_server.record import Record, record_of
 from lsp_server.silence import Query
 
 
-def query_at(server: Server, snapshot: Snapshot, offset: int, *, invoked: bool = False, n_candidates: int = 1) -> Query:
-    """The query for a cursor, under the settings of this moment; of a notebook's cell, among the other cells."""
+def query_at(server: Server, snapshot: Snapshot, offset: int, *, invoked: bool = False, several: bool = False) -> Query:
+    """The query for a cursor, under the settings of this moment; of a notebook's cell, among the other cells.
+
+    `several`: where it is asked for by hand there may be some to choose from.
+    """
     canvas = server.notebooks.canvas(snapshot, server.documents)
+    path = server.path_of(snapshot.uri)
+    settings = server.settings_of(path)
     return Query(
         snapshot=canvas.snapshot,
         offset=canvas.origin + offset,
         origin=canvas.origin,
-        settings=server.settings,
-        path=file_path(server.notebooks.holder(snapshot.uri) or snapshot.uri),
+        settings=settings,
+        path=path,
         folders=server.folders,
         invoked=invoked,
-        n_candidates=n_candidates,
+        n_candidates=settings.completion.candidates if invoked and several else 1,
         switches=server.switches,
-        facts=model_facts(server.settings.sampler.model),
+        facts=model_facts(settings.sampler.model),
     )
 
 
