@@ -189,7 +189,7 @@ def _live_pass(profile: FamilyProfile, row: Row) -> Pass:
     wanted = [
         index[block.start + i - profile.logit_shift]
         for block in _blocks(row.canvas)
-        for i in _asked(block, row.phase).tolist()
+        for i in _asked(block, row.phase).tolist()[_n_carried(profile, block, row.phase) :]
     ]
     if profile.live_marker_id is not None:
         tokens.append(profile.live_marker_id)
@@ -209,12 +209,23 @@ def _asked(block: Block, phase: Phase) -> Tensor:
     return (block.is_masked if phase == "unmask" else ~block.is_locked).nonzero()[:, 0]
 
 
+def _n_carried(profile: FamilyProfile, block: Block, phase: Phase) -> int:
+    """1 where the block's first token is asked about and was read at the position before it, with the last commit."""
+    if profile.logit_shift == 0 or profile.live_start_offset != 0:
+        return 0
+    return int((_asked(block, phase) == 0).sum())
+
+
 def _decide(model: Model, row: Row, logits: Tensor) -> None:
     """Unmask or edit every block, by the logits (all that was asked about, V)."""
     phase, spans, n_said, n_resized = row.phase, row.canvas.open_spans, 0, 0
     asked = [_asked(_block(span), phase) for span in spans]
-    for span, where, part in zip(spans, asked, torch.split(logits, list(map(len, asked))), strict=True):
+    carried = [_n_carried(model.profile, _block(span), phase) for span in spans]
+    sizes = [len(where) - n for where, n in zip(asked, carried, strict=True)]
+    for span, where, part, n in zip(spans, asked, torch.split(logits, sizes), carried, strict=True):
         if len(where):
+            if n and span.carry is not None:
+                part = torch.cat([span.carry[None], part])
             answers = _answers(span, where, part, row)
             n_said += len(answers)
             n_resized += sum(answer in model.profile.edit_ids for _, answer, _ in answers)

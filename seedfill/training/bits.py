@@ -40,7 +40,8 @@ def bits_per_byte(
         n_bytes += sum(len(model.tokenizer.token_bytes[token]) for token in tokens)
         for size in block_sizes:
             live = masked_blocks(clean.tokens[0].tolist(), size, model.tokenizer, rng)
-            parts = objectives.masked(model.backbone, clean, live, model.device, 0.0)
+            shift = model.profile.logit_shift
+            parts = objectives.masked(model.backbone, clean, live, model.device, 0.0, logit_shift=shift)
             sums[str(size)] += float(parts.sums["masked"])
         sums["causal"] += float(objectives.next_token(model.backbone, clean, model.device).sums["next_token"])
     return {name: nats / math.log(2) / n_bytes for name, nats in sums.items()}

@@ -12,12 +12,14 @@ import typer
 from sampler import paths
 from sampler.devices import wait_passively
 from seedfill.training.figure_commands import add_commands
+from seedfill.training.study_commands import app as study
 
 app = typer.Typer(
     no_args_is_help=True, help="Build the corpus, learn the tokenizer, train.", epilog="Example: seedfill train recipes"
 )
 
 add_commands(app)
+app.add_typer(study, name="study")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 CorpusFolder = Annotated[Path | None, typer.Option("--corpus", help="The corpus folder (default: in the cache).")]

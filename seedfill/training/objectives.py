@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -45,8 +46,11 @@ def masked(
     device: torch.device,
     next_token_factor: float,
     edited_factor: float = 1.0,
+    logit_shift: int = 0,
 ) -> LossParts:
-    """Cross-entropy of live tokens, read at the position itself, and of the clean stream's next tokens beside it.
+    """Cross-entropy of live tokens, and of the clean stream's next tokens beside it.
+
+    A live token is read at its own position, or with `logit_shift` 1 at the position before it.
 
     The masked part (Eq. 6, second term) is weighted and divided by the live tokens that could have been masked, so it
     estimates the ELBO per token. The edited part (first term) judges every token of the groups that were edited; it is
@@ -55,7 +59,8 @@ def masked(
     hidden = _two_streams(model, rows, live, device)
     n_clean = rows.tokens.shape[1]
     clean_loss = _cross_entropy(model, hidden[:, :n_clean], _to(rows.targets, device))
-    live_loss = _cross_entropy(model, hidden[:, n_clean:], _to(live.targets, device))
+    live_hidden = _before(hidden, live, n_clean) if logit_shift else hidden[:, n_clean:]
+    live_loss = _cross_entropy(model, live_hidden, _to(live.targets, device))
     weighted = live_loss * _to(live.weights, device).flatten()
     is_edited = _to(live.is_edited, device).flatten()
     is_masked = live.is_maskable & (live.targets != IGNORED)
@@ -96,6 +101,15 @@ def _two_streams(model: Backbone, rows: Rows, live: LiveRows, device: torch.devi
     seen = _to(live.mask, device)[:, None]
     hidden: Tensor = model(tokens, positions, TwoStream(rows.tokens.shape[1], seen))
     return hidden
+
+
+def _before(hidden: Tensor, live: LiveRows, n_clean: int) -> Tensor:
+    """(B, L, hidden) at the position before each live token: of a group's first token the last clean one it sees."""
+    limits, starts = live.mask[:, :, :n_clean].sum(-1), live.mask[:, :, n_clean:].argmax(-1)  # (B, L) each
+    index = np.arange(live.tokens.shape[1])
+    at = np.where(starts == index, np.maximum(limits - 1, 0), n_clean + index - 1)
+    where = _to(at, hidden.device)[..., None].expand(-1, -1, hidden.shape[-1])
+    return hidden.gather(1, where)
 
 
 def _cross_entropy(model: Backbone, hidden: Tensor, targets: Tensor) -> Tensor:

@@ -51,6 +51,8 @@ class OnPolicy:
     n_anchors: int = 3
     """Spans of that for each prompt."""
     shape: PromptShape = field(default_factory=PromptShape)
+    tested_share: float = 0.25
+    """Of prompts whose fills can be run, where the files have any: see `tested`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,14 @@ def policy_figures(model: LoadedModel, prompts: Sequence[Prompt], how: OnPolicy)
         "tokens_per_forward": sum(len(r.tokens) for r in found) / sum(r.n_forwards for r in found),
         "tokens": sum(len(r.tokens) for r in found) / n,
         "collapsed": sum(verdict.is_collapsed for verdict in verdicts) / n,
+        **_tested(verdicts),
     }
+
+
+def _tested(verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """Of fills that could be run, how many there were and the share that passed; nothing where there were none."""
+    ran = [verdict.passes_tests for verdict in verdicts if verdict.passes_tests is not None]
+    return {"tested": float(len(ran)), "tests_passed": sum(ran) / len(ran)} if ran else {}
 
 
 def _judge(tokenizer: Tokenizer, verifier: Verifier, prompt: Prompt, rollout: Rollout) -> Verdict:

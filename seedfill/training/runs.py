@@ -19,7 +19,6 @@ from seedfill.training.on_policy import policy_figures
 from seedfill.training.open_checkpoint import OpenCheckpoint, is_open, read_open
 from seedfill.training.ordering import Pools, order_figures, prepare
 from seedfill.training.own_model import MAX_POSITIONS, as_model, handed_on, notes
-from seedfill.training.prompts import draw_prompt
 from seedfill.training.recipes import RECIPES, Recipe, shortened
 from seedfill.training.trainer import Data, Log, Options, Trainer
 from seedfill.training.trajectory_store import StoreError
@@ -67,7 +66,7 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
         device = devices.pick_device(request.device)
     except devices.NoDevice as error:
         raise BadRun(str(error)) from None
-    recipe, data = _adopted(recipe, _read_data(recipe, request.corpus), request)
+    recipe, data = _adopted(recipe, read_data(recipe, request.corpus), request)
     trainer = _trainer(recipe, data, request, device)
     _continue(trainer, request, log)
     try:
@@ -188,7 +187,8 @@ def _figure(trainer: Trainer, request: Request, log: Log) -> Figure | None:
         return lambda: order_figures(as_model(network, tokenizer), pools) | {"loss": trainer.evaluate()["masked"]}
     if recipe.objective == "on_policy":
         how, rng = recipe.on_policy, random.Random(recipe.seed)
-        prompts = [draw_prompt(heldout, tokenizer, how.shape, rng) for _ in range(N_PROMPTS)]
+        source = stages.PromptSource(heldout)
+        prompts = [source.draw(tokenizer, how, rng) for _ in range(N_PROMPTS)]
         return lambda: policy_figures(as_model(network, tokenizer), prompts, how)
     if recipe.corpus == "packages":
         return None
@@ -212,7 +212,8 @@ def _prepare(trainer: Trainer, request: Request, log: Log) -> Pools:
     )
 
 
-def _read_data(recipe: Recipe, folder: Path) -> Data:
+def read_data(recipe: Recipe, folder: Path) -> Data:
+    """What a recipe reads; `folder` holds the built corpus. Raises BadRun where it is not there."""
     n_vocab = recipe.network.vocab_size
     if recipe.corpus == "stdlib":
         documents = [d for d in corpus.stdlib_documents() if len(d.text) > 500 and not corpus.looks_generated(d.text)]

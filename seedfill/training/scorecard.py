@@ -15,7 +15,7 @@ from sampler.engine import Engine
 from seedfill.errors import BadInput
 from seedfill.evaluation.edit_tasks import EditTask, read_edit_tasks
 from seedfill.evaluation.edits import answer_edits, edit_figures, judge_edits
-from seedfill.evaluation.infill import InfillOptions, Verdict, answer_tasks, figures, judge
+from seedfill.evaluation.infill import InfillOptions, Submitter, Verdict, answer_tasks, figures, judge
 from seedfill.evaluation.metrics import rate
 from seedfill.evaluation.tasks import InfillTask, read_tasks, spread
 from seedfill.training.bits import bits_per_byte
@@ -146,7 +146,7 @@ def flat(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
             yield f"{prefix}{name}", f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def fill_figures(engine: Engine, tasks: Sequence[InfillTask], options: InfillOptions) -> dict[str, float | None]:
+def fill_figures(engine: Submitter, tasks: Sequence[InfillTask], options: InfillOptions) -> dict[str, float | None]:
     """Exact match, tokens per forward, parse rate and repetition rate over the tasks' fills."""
     answers = answer_tasks(engine, tasks, options)
     body = figures(tasks, answers, [UNTOLD] * len(tasks))

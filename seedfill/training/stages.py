@@ -15,9 +15,10 @@ from sampler.tokenizer import Tokenizer
 from seedfill.training import live, objectives, on_policy, rows
 from seedfill.training.corpus import Document
 from seedfill.training.objectives import LossParts
-from seedfill.training.prompts import draw_prompt
+from seedfill.training.prompts import Prompt, draw_prompt
 from seedfill.training.recipes import Recipe
 from seedfill.training.samples import SampleSource
+from seedfill.training.tested import draw_tested, with_examples
 from seedfill.training.trajectory import Trajectory, gold_trajectory
 from seedfill.training.trajectory_rows import restoring_rows
 
@@ -98,6 +99,20 @@ class Ordered:
         return replace(parts, n_tokens=_n_tokens(clean, self.tokenizer))
 
 
+class PromptSource:
+    """Prompts from files, a share of them with tests."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self.documents = documents
+        self._tested = with_examples(documents)
+
+    def draw(self, tokenizer: Tokenizer, how: on_policy.OnPolicy, rng: random.Random) -> Prompt:
+        """A random span; which, depends on `rng` alone."""
+        is_tested = bool(self._tested) and rng.random() < how.tested_share
+        found = draw_tested(self._tested, tokenizer, how.shape, rng) if is_tested else None
+        return found or draw_prompt(self.documents, tokenizer, how.shape, rng)
+
+
 @dataclass(frozen=True, slots=True)
 class OnPolicy:
     """On-policy learning (paper section 3.3) over rollouts of the weights at hand.
@@ -108,16 +123,17 @@ class OnPolicy:
     recipe: Recipe
     model: LoadedModel
     """The network in training, as the sampler runs it."""
-    train: Sequence[Document]
-    heldout: Sequence[Document]
+    train: PromptSource
+    heldout: PromptSource
 
     def draw(self, *, seed: int, step: int, own: range, held_out: bool) -> Any:
         """Prompts, a seed for each, and rows for the anchor."""
         tokenizer, how = self.model.tokenizer, self.recipe.on_policy
-        documents = self.heldout if held_out else self.train
+        source = self.heldout if held_out else self.train
+        documents = source.documents
         seeds = [f"policy/{seed}/{step}/{row}" for row in own]
         rngs = [random.Random(s) for s in seeds]
-        prompts = [draw_prompt(documents, tokenizer, how.shape, rng) for rng in rngs]
+        prompts = [source.draw(tokenizer, how, rng) for rng in rngs]
         anchors = [
             gold_trajectory(draw_prompt(documents, tokenizer, how.shape, rng), how.block_size, rng)
             for rng in rngs

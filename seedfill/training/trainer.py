@@ -166,7 +166,8 @@ class Trainer:
         if recipe.objective == "next_token":
             return stages.NextToken(recipe, train, heldout)
         if recipe.objective == "on_policy":
-            return stages.OnPolicy(recipe, as_model(self.model, data.tokenizer), data.train, data.heldout)
+            sources = stages.PromptSource(data.train), stages.PromptSource(data.heldout)
+            return stages.OnPolicy(recipe, as_model(self.model, data.tokenizer), *sources)
         return stages.Masked(recipe, train, heldout)
 
     def _draw(self, step: int) -> Any:
