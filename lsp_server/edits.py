@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from lsp_server.context import unix_lines
 from sampler.messages import InfillRequest
-from sampler.rewriting import edit_request
+from sampler.rewriting import edit_request, merged
 
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -37,14 +37,20 @@ class Selection:
     start: int
     end: int
     chosen: tuple[int, int]
+    kept: tuple[tuple[int, int], ...] = ()
+    """What of the text is to stay as it is, although it is selected."""
 
     @property
     def locks(self) -> tuple[tuple[int, int], ...]:
-        """The stretches that were not selected, in characters of `lines`."""
-        head = seen(self.text[self.start : self.chosen[0]])
-        tail = seen(self.text[self.chosen[1] : self.end])
-        stretches = ((0, len(head)), (len(self.lines) - len(tail), len(self.lines)))
-        return tuple(stretch for stretch in stretches if stretch[0] < stretch[1])
+        """The stretches that were not selected or are to stay, in characters of `lines`."""
+        stretches = ((self.start, self.chosen[0]), *self.kept, (self.chosen[1], self.end))
+        inside = [(max(start, self.start), min(end, self.end)) for start, end in stretches]
+        seen_in = [(self._n_seen(start), self._n_seen(end)) for start, end in inside if start < end]
+        return merged(seen_in)
+
+    def _n_seen(self, offset: int) -> int:
+        """How many characters of `lines` stand before a character of the text."""
+        return len(seen(self.text[self.start : offset]))
 
     @property
     def lines(self) -> str:

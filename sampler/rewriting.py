@@ -134,17 +134,18 @@ def _again(request: InfillRequest, text: str, faults: set[int]) -> InfillRequest
             is_run = i > 0 and i - 1 not in faults
             locks.append((at - is_run, at + len(line)))
         at += len(line) + 1
-    return replace(request, edit=replace(request.edit, selection=text, locks=_merged(locks)))
+    return replace(request, edit=replace(request.edit, selection=text, locks=merged(locks)))
 
 
-def _merged(stretches: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    merged: list[tuple[int, int]] = []
+def merged(stretches: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """The stretches in order, those that touch being one."""
+    found: list[tuple[int, int]] = []
     for start, end in sorted(stretches):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
         else:
-            merged.append((start, end))
-    return tuple(merged)
+            found.append((start, end))
+    return tuple(found)
 
 
 def rewritten(request: InfillRequest, result: InfillResult, floor: float = CONFIDENCE_FLOOR) -> str:

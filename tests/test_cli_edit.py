@@ -83,6 +83,16 @@ def test_apply_writes_the_file_and_keeps_mode_and_line_ends(
     assert file.stat().st_mode & 0o777 == 0o640
 
 
+def test_what_is_to_stay_is_locked_wherever_it_stands(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sampler = ScriptedSampler("def add(a, b):\n    return b+a")
+    keep = ("--keep", "a, b", "--keep", "return ")
+    assert run(monkeypatch, sampler, file, "--lines", "1:2", "do it", *keep, "--json") == 0
+    assert sampler.requests[0].edit and sampler.requests[0].edit.locks == ((8, 12), (19, 26))
+    assert json.loads(capsys.readouterr().out)["text"].endswith("b+a")
+
+
 def test_watch_shows_the_lines_as_they_come(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,6 +112,8 @@ def test_watch_shows_the_lines_as_they_come(
         (ScriptedSampler(NEW), ["--lines", "2:9", "do it"], 2, "has no line 9"),
         (ScriptedSampler(NEW), ["--lines", "0:1", "do it"], 2, "has no line 0"),
         (ScriptedSampler(NEW), ["--lines", "2:2", " "], 2, "Say in the instruction"),
+        (ScriptedSampler(NEW), ["--lines", "2:2", "do it", "--keep", "add"], 2, "does not stand in the lines"),
+        (ScriptedSampler("    return a"), ["--lines", "2:2", "do it", "--keep", "+b"], 3, "did not keep"),
     ],
 )
 def test_a_refusal_is_one_sentence_and_leaves_the_file(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 
 from lsp_server.documents import Change, Document, Encoding
-from lsp_server.edits import Replacement, applied, replacements, rewrite_request, select
+from lsp_server.edits import Replacement, applied, replacements, rewrite_request, seen, select
 from sampler.messages import Candidate, Edit, InfillRequest, InfillResult
 from sampler.rewriting import MAX_SELECTION, PARSE_ROUNDS, Refusal, rewrite, rewritten
 
@@ -101,6 +102,27 @@ def test_a_selection_is_widened_to_lines_and_what_was_added_is_locked(
     start, end = marked.index("["), marked.index("]") - 1
     selection = select(marked.replace("[", "").replace("]", ""), start, end)
     assert (selection.lines, selection.locks) == (lines, locks)
+
+
+def test_what_is_to_stay_is_locked_wherever_it_stands() -> None:
+    rng = random.Random(7)
+    for _ in range(1_000):
+        text = random_text(rng)
+        document = Document("file:///a.py", "python", 1, text, "utf-16")
+        places = sorted(document.offset(document.position(rng.randrange(len(text) + 1))) for _ in range(6))
+        selection = replace(select(text, places[0], places[5]), kept=((places[1], places[2]), (places[3], places[4])))
+        locks = rewrite_request(selection, "do it", document="d").edit.locks  # type: ignore[union-attr]
+        low, high = selection.chosen
+        kept = [
+            (low, low),
+            *((max(a, selection.start), min(b, selection.end)) for a, b in selection.kept),
+            (high, high),
+        ]
+        inside = "".join(text[a:b] for a, b in [(selection.start, low), *kept, (high, selection.end)] if a < b)
+        locked = "".join(selection.lines[a:b] for a, b in locks)
+        overlaps = any(b > c for (_, b), (c, _) in zip(kept, kept[1:], strict=False) if b > c)
+        assert overlaps or plain(locked) == plain(seen(inside))
+        assert all(b < c for (_, b), (c, _) in zip(locks, locks[1:], strict=False))
 
 
 def test_the_model_sees_unix_lines_around_the_selection() -> None:

@@ -58,6 +58,19 @@ async def test_an_instruction_in_a_comment_is_followed_and_goes(editor: EditingC
     assert editor.asked(buffer)[0]["edit"]["selection"] == "def f(a):\n    return a"
 
 
+async def test_ranges_that_have_to_stay_are_locked(editor: EditingClient) -> None:
+    editor.script.rules({"before": "a = 1\n", "fills": ["total = f(x, z)"]})
+    buffer = editor.open("a = 1\nsum_ = f(x, y)\n")
+    kept = [buffer.range_of("f(x"), buffer.range_of("a = 1")]
+    answer = await buffer.run(REWRITE, buffer.range_of("sum_ = f(x, y)"), "rename", kept)
+    assert answer == {"applied": True} and buffer.text == "a = 1\ntotal = f(x, z)\n"
+    assert editor.asked(buffer)[0]["edit"]["locks"] == [[7, 10]]
+    editor.script.rules({"before": "a = 1\n", "fills": ["total = g(x, z)"]})
+    answer = await buffer.run(REWRITE, buffer.range_of("total = f(x, z)"), "g", [buffer.range_of("f(x")])
+    assert "did not keep what must stay" in answer["reason"]
+    await editor.told("did not keep")
+
+
 async def test_presets_are_offered_where_the_model_was_measured(editor: EditingClient) -> None:
     buffer = editor.open(CODE)
     actions = await buffer.actions(buffer.range_of("def add"))
@@ -193,6 +206,8 @@ async def test_a_cancelled_request_reaches_the_sampler(editor: EditingClient) ->
         ["URI", "range"],
         ["URI", {"start": 3}],
         ["URI", None, {"a": 1}],
+        ["URI", None, "do it", 7],
+        ["URI", None, "do it", ["range"]],
         [None] * 9,
     ],
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
 
-from lsp_server.edits import Replacement, replacements, rewrite_request, select
+from lsp_server.edits import Replacement, Selection, replacements, rewrite_request, select
 from lsp_server.features.editing import Offer, Plan, Say, Target, asker, plain_range, request_options, target_of
 from lsp_server.instructions import instruction_at
 from lsp_server.model_facts import model_facts
@@ -18,21 +19,26 @@ from sampler.rewriting import Refusal, rewrite
 
 KIND = lsp.CodeActionKind.RefactorRewrite
 REWRITE = "seedfill.rewrite"
-"""Arguments: the document's URI, a range, an instruction; without one, a comment in the range has to hold it."""
+"""Arguments: the document's URI, a range, an instruction (without one, a comment in the range has to hold it), and
+perhaps ranges of what has to stay as it is."""
 
 
-async def plan_rewrite(ls: Server, say: Say, uri: Any = None, span: Any = None, instruction: Any = None) -> Plan:
+async def plan_rewrite(
+    ls: Server, say: Say, uri: Any = None, span: Any = None, instruction: Any = None, keep: Any = None
+) -> Plan:
     """The selection as the instruction says; raises Refusal."""
     if instruction is not None and not isinstance(instruction, str):
         raise JsonRpcInvalidParams(f"The third argument must be an instruction, not {instruction!r}.")
-    target = target_of(ls, uri, span)
+    target, kept = target_of(ls, uri, span), kept_of(ls, uri, keep)
     if instruction and instruction.strip():
-        changes = await _rewritten(ls, say, target, target.start, target.end, instruction)
+        selection = replace(select(target.text, target.start, target.end), kept=kept)
+        changes = await _rewritten(ls, say, target, selection, instruction)
         return Plan(target, instruction.strip(), changes)
     found = instruction_at(target.text, target.start, target.end)
     if found is None:
         raise Refusal("Say what is to become of the selection.")
-    changes = await _rewritten(ls, say, target, found.end, found.last, found.text)
+    selection = replace(select(target.text, found.end, found.last), kept=kept)
+    changes = await _rewritten(ls, say, target, selection, found.text)
     return Plan(target, found.text, [Replacement(found.start, found.end, ""), *changes])
 
 
@@ -49,8 +55,15 @@ def rewrite_offers(ls: Server, target: Target) -> Iterator[Offer]:
             yield Offer(preset.title, KIND, REWRITE, [uri, span, preset.instruction])
 
 
-async def _rewritten(ls: Server, say: Say, target: Target, start: int, end: int, instruction: str) -> list[Replacement]:
-    selection = select(target.text, start, end)
+def kept_of(ls: Server, uri: Any, keep: Any) -> tuple[tuple[int, int], ...]:
+    """The stretches that a command's last argument names; raises JsonRpcInvalidParams for what is no list of ranges."""
+    if keep is not None and not isinstance(keep, list):
+        raise JsonRpcInvalidParams(f"The fourth argument must be a list of ranges, not {keep!r}.")
+    targets = [target_of(ls, uri, span) for span in keep or ()]
+    return tuple((target.start, target.end) for target in targets)
+
+
+async def _rewritten(ls: Server, say: Say, target: Target, selection: Selection, instruction: str) -> list[Replacement]:
     request = rewrite_request(selection, instruction, **request_options(ls, target))
     ask = asker(ls, target, say, (selection.start, selection.end))
     floor = model_facts(ls.settings.sampler.model).edit_confidence_floor

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from difflib import unified_diff
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import typer
 
-from lsp_server.edits import applied, replacements, rewrite_request, select
+from lsp_server.edits import Selection, applied, replacements, rewrite_request, select
 from lsp_server.model_facts import model_facts
 from sampler.messages import Event, InfillRequest, InfillResult, Progress
 from sampler.rewriting import Refusal
@@ -46,6 +46,9 @@ def edit(
     file: Annotated[Path, typer.Argument(help="The file to edit.", show_default=False)],
     instruction: Annotated[str, typer.Argument(help="What is to become of the lines.", show_default=False)],
     lines: Annotated[str, typer.Option(metavar="A:B", help="First and last line, 1-based.", show_default=False)],
+    keep: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="Leave it as it is wherever it stands in the lines.")
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show the lines while they are written.")] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Write the result into the file.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same edit.")] = 0,
@@ -60,7 +63,8 @@ def edit(
     Example: seedfill edit examples/inventory.py --lines 30:34 "add type hints"
     """
     source = read_source(file)
-    request = _request(source, lines, instruction, {"seed": seed, "model": model or None, "stream": watch}, language)
+    options = {"seed": seed, "model": model or None, "stream": watch}
+    request = _request(source, _selection(source, lines, keep or []), instruction, options, language)
     try:
         edited = ask(lambda sampler, show: rewrite(sampler, source, lines, request, show if watch else None))
     except Refusal as refusal:
@@ -95,10 +99,23 @@ def diff(source: SourceFile, text: str) -> str:
     return "".join(part if part.endswith("\n") else f"{part}\n\\ No newline at end of file\n" for part in parts)
 
 
-def _request(source: SourceFile, lines: str, instruction: str, options: dict[str, Any], language: str) -> InfillRequest:
+def _selection(source: SourceFile, lines: str, keep: Sequence[str]) -> Selection:
+    """The lines, and all places in them of what is to stay; raises BadInput where it does not stand there."""
+    start, end = _span(source, lines)
+    kept = list[tuple[int, int]]()
+    for text in keep:
+        places = [start + match.start() for match in re.finditer(re.escape(text), source.text[start:end])]
+        if not text or not places:
+            raise BadInput(f"--keep {text!r} does not stand in the lines {lines}.")
+        kept += [(place, place + len(text)) for place in places]
+    return replace(select(source.text, start, end), kept=tuple(kept))
+
+
+def _request(
+    source: SourceFile, selection: Selection, instruction: str, options: dict[str, Any], language: str
+) -> InfillRequest:
     if not instruction.strip():
         raise BadInput("Say in the instruction what is to become of the lines.")
-    selection = select(source.text, *_span(source, lines))
     try:
         return rewrite_request(
             selection,
