@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -142,7 +143,8 @@ def connection(skill: float | None, texts: list[str]) -> Connect:
 
 
 class Simulated(Timeless):
-    """Knows `texts`. The same place gets the same answer, whatever was asked before.
+    """Knows `texts`. The same place gets the same answer, whatever was asked before, and it thinks no other way of a
+    place until the word there is finished.
 
     Of confidences that are `skill` on average each is met by as large a share of right answers.
     """
@@ -153,7 +155,8 @@ class Simulated(Timeless):
 
     async def infill(self, request: InfillRequest, **_: object) -> InfillResult:
         """An answer after the time of its passes."""
-        rng = random.Random(f"{request.pieces[0][-TAIL:]}║{request.pieces[1][:TAIL]}")
+        before = re.sub(r"\w+\Z", "", request.pieces[0])
+        rng = random.Random(f"{before[-TAIL:]}║{request.pieces[1][:TAIL]}")
         confidence = rng.random() ** (1 / self._skill - 1)
         fill = self._truth(request)
         if rng.random() >= confidence or not fill:

@@ -109,15 +109,19 @@ class Memory:
     def find(self, query: Query) -> tuple[Remembered, tuple[Fill, ...]] | None:
         """The newest answer that holds for the query, and what is left of its fills there.
 
-        One that was asked for fewer candidates than are wanted now does not count.
+        One that was asked for fewer candidates than are wanted now does not count. One that is not sure enough to be
+        shown holds only where it was asked for: whoever types as it says makes the model surer, so it is asked again.
         """
         snapshot = query.snapshot
         for answer in reversed(self._answers.get(snapshot.uri, ())):
             enough = query.n_candidates <= answer.inference.request.n_candidates
-            near = self._types_through or query.offset == answer.offset
-            if enough and near and (left := answer.rest(snapshot.text, query.offset)) is not None:
+            left = answer.rest(snapshot.text, query.offset) if enough else None
+            if left is not None and (query.offset == answer.offset or self._is_worth_it(left, query)):
                 return answer, left
         return None
+
+    def _is_worth_it(self, left: tuple[Fill, ...], query: Query) -> bool:
+        return self._types_through and any(fill.confidence >= query.confidence_floor for fill in left)
 
     def forget(self, uri: str) -> None:
         """Drop what is known of a document."""

@@ -199,6 +199,22 @@ async def test_a_text_that_was_cut_short_does_not_end_inside_of_a_word(
     assert (await asking).texts == ("The number of",)
 
 
+async def test_what_was_too_unsure_to_be_shown_is_asked_for_again_as_one_types(
+    suggestions: Suggestions, sampler: HeldSampler
+) -> None:
+    options: dict[str, object] = {"completion": {"debounceMs": 0, "confidenceFloor": 0.5}}
+    asking = asyncio.create_task(suggestions.suggest(query("x = ║", options, invoked=False)))
+    await sampler.wait_for(1)
+    sampler.answer(0, "compute(1)", confidence=0.4)
+    assert (await asking).texts == ()
+    assert (await suggestions.suggest(query("x = ║", options, invoked=False))).texts == ()
+    assert len(sampler.asked) == 1
+    asking = asyncio.create_task(suggestions.suggest(query("x = com║", options, invoked=False)))
+    await sampler.wait_for(2)
+    sampler.answer(1, "pute(1)", confidence=0.9)
+    assert (await asking).texts == ("pute(1)",)
+
+
 async def test_typing_narrows_several_candidates(suggestions: Suggestions, sampler: HeldSampler) -> None:
     await suggested(suggestions, sampler, "x = ║", "alpha", "beta", "alarm")
     assert (await suggestions.suggest(query("x = al║"))).texts == ("pha", "arm")
