@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,12 +12,16 @@ import pytest
 
 from sampler.devices import wait_passively
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is loaded: each worker has a core, not all of them
 wait_passively()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_folders() -> Iterator[None]:
-    """No test meets the user's service, state or models. The path is short: a socket lies below it."""
+    """No test meets the user's service, state or models, nor those of a worker beside it.
+
+    The path is short: a socket lies below it.
+    """
     home = Path(tempfile.mkdtemp(prefix="sf-"))
     names = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
     with pytest.MonkeyPatch.context() as patch:
