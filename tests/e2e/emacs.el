@@ -5,13 +5,15 @@
 
 ;;; Code:
 
+(setq native-comp-jit-compilation nil
+      native-comp-enable-subr-trampolines nil)
+
 (require 'eglot)
 (require 'json)
 
 (setq eglot-sync-connect 30
       eglot-confirm-server-edits nil
-      eglot-send-changes-idle-time 0
-      native-comp-jit-compilation nil)
+      eglot-send-changes-idle-time 0)
 
 (add-to-list 'eglot-server-programs
              `(python-mode . (,@(append (json-parse-string (getenv "SEEDFILL_TEST_COMMAND")) nil)
@@ -71,6 +73,12 @@
     (seedfill-test-note)
     (seedfill-test-undo)))
 
+(defun seedfill-test-write ()
+  "Write down what was noted."
+  (let ((coding-system-for-write 'utf-8))
+    (with-temp-file (getenv "SEEDFILL_TEST_RESULT")
+      (insert (json-serialize (vconcat (nreverse seedfill-test-steps)))))))
+
 (defun seedfill-test-run ()
   "Play the scenario that the environment names."
   (pcase-let ((`(,file ,scenario ,argument) (append (json-parse-string (getenv "SEEDFILL_TEST_SCENARIO")) nil)))
@@ -78,8 +86,6 @@
     (funcall (intern (concat "seedfill-test-" scenario)) argument)
     (set-buffer-modified-p nil)
     (eglot-shutdown (eglot-current-server))
-    (let ((coding-system-for-write 'utf-8))
-      (with-temp-file (getenv "SEEDFILL_TEST_RESULT")
-        (insert (json-serialize (vconcat (nreverse seedfill-test-steps))))))))
+    (seedfill-test-write)))
 
 ;;; emacs.el ends here

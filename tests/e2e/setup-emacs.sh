@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# A real Emacs (30 or later, without windows) for the tests, out of Debian's packages. Usage: setup-emacs.sh [FOLDER];
-# prints the path of the program.
+# A real Emacs (30 or later, without windows) with lsp-mode (10 or later) for the tests, out of Debian's packages. Usage:
+# setup-emacs.sh [FOLDER]; prints the path of the program.
 set -euo pipefail
 
-folder=$(realpath -m "${1:-${XDG_CACHE_HOME:-$HOME/.cache}/seedfill-e2e/emacs}")
+suite=${EMACS_SUITE:-forky}
+folder=$(realpath -m "${1:-${XDG_CACHE_HOME:-$HOME/.cache}/seedfill-e2e/emacs-$suite}")
 program=$folder/emacs
 if [[ -x $program ]]; then
   echo "$program"
   exit
 fi
-"$(dirname "$0")/unpack-debian.sh" "$folder" "${EMACS_SUITE:-trixie}" emacs-nox
+"$(dirname "$0")/unpack-debian.sh" "$folder" "$suite" emacs-nox elpa-lsp-mode
 root=$folder/root
 binary=$root/usr/bin/emacs-nox
 
@@ -23,7 +24,7 @@ dump=$(find "$root/usr/libexec/emacs" -name '*.pdmp' | head -1)
 {
   echo '#!/bin/sh'
   printf 'export EMACSLOADPATH=%q EMACSDATA=%q EMACSDOC=%q EMACSPATH=%q\n' \
-    "$(find "$share/lisp" -type d | paste -sd:)" "$share/etc" "$share/etc" "$(dirname "$dump")"
+    "$(find "$share/lisp" "$root/usr/share/emacs/site-lisp/elpa-src" -type d | paste -sd:)" "$share/etc" "$share/etc" "$(dirname "$dump")"
   printf 'exec %q --dump-file=%q "$@"\n' "$binary" "$dump"
 } >"$program.new"
 chmod +x "$program.new"

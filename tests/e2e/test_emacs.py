@@ -1,4 +1,4 @@
-"""Suggestions and edits in a real Emacs with eglot, which has no ghost text: completion, code action, undo.
+"""Suggestions and edits in a real Emacs: completion, code action, undo with eglot; ghost text with lsp-mode.
 
 `run-emacs.sh` runs this; EMACS names the program that `setup-emacs.sh` unpacked.
 """
@@ -23,14 +23,14 @@ TIMEOUT_S = 120.0
 
 
 class Emacs:
-    """An Emacs without a terminal that plays one scenario of emacs.el."""
+    """An Emacs without a terminal that plays one scenario of emacs.el, or of lsp-mode.el."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.script = Script(folder)
         self.script.rules()
 
-    def play(self, text: str, scenario: str, argument: str) -> list[str]:
+    def play(self, text: str, scenario: str, argument: str, client: str = "eglot") -> list[str]:
         """What the buffer holds after each step; the cursor stands at the `|`."""
         file, result = self.folder / "project" / "a.py", self.folder / "result.json"
         file.parent.mkdir()
@@ -47,7 +47,10 @@ class Emacs:
             "SEEDFILL_TEST_SCENARIO": json.dumps([str(file), scenario, argument]),
             "SEEDFILL_TEST_RESULT": str(result),
         }
-        command = [os.environ["EMACS"], "--batch", "-Q", "-l", str(HERE / "emacs.el"), "-f", "seedfill-test-run"]
+        load, run = ["-l", str(HERE / "emacs.el")], "seedfill-test-run"
+        if client == "lsp-mode":
+            load, run = [*load, "-l", str(HERE / "lsp-mode.el")], "seedfill-test-lsp-run"
+        command = [os.environ["EMACS"], "--batch", "-Q", *load, "-f", run]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         assert done.returncode == 0, done.stderr
         return list(json.loads(result.read_text(encoding="utf-8")))
@@ -90,5 +93,35 @@ def test_a_code_action_does_what_a_comment_says_and_undo_takes_it_back(emacs: Em
     before = "# seedfill: spaces\ndef add(a, b):\n    return a+b\n"
     emacs.script.rules({"before": "spaces\n", "fills": ["def add(a, b):\n    return a + b"]})
     opened, edited, undone = emacs.play(before, "action", "Do what the comment says: spaces")
+    assert edited == "def add(a, b):\n    return a + b\n"
+    assert undone == opened == before
+
+
+def test_lsp_mode_shows_ghost_text_accepts_it_and_takes_it_back(emacs: Emacs) -> None:
+    emacs.script.rules({"before": "return val", "fills": ["ue * 2"]})
+    opened, ghost, accepted, undone = emacs.play("def f(value):\n    return |\n", "ghost", "val", "lsp-mode")
+    assert ghost == "ue * 2"
+    assert accepted == opened.replace("return ", "return value * 2")
+    assert undone == opened.replace("return ", "return val")
+
+
+def test_lsp_mode_ghost_text_of_several_lines_behind_an_emoji(emacs: Emacs) -> None:
+    emacs.script.rules({"before": "s = '😀é'; x = [", "fills": ["\n    1,\n]"]})
+    _, ghost, accepted, _ = emacs.play("s = '😀é'; x = |\n", "ghost", "[", "lsp-mode")
+    assert ghost == "\n    1,\n]"
+    assert accepted == "s = '😀é'; x = [\n    1,\n]\n"
+
+
+def test_lsp_mode_dismisses_ghost_text(emacs: Emacs) -> None:
+    emacs.script.rules({"before": "return val", "fills": ["ue * 2"]})
+    _, ghost, dismissed = emacs.play("def f(value):\n    return |\n", "dismiss", "val", "lsp-mode")
+    assert ghost == "ue * 2"
+    assert dismissed == "def f(value):\n    return val\n"
+
+
+def test_lsp_mode_does_what_a_comment_says_and_undo_takes_it_back(emacs: Emacs) -> None:
+    before = "# seedfill: spaces\ndef add(a, b):\n    return a+b\n"
+    emacs.script.rules({"before": "spaces\n", "fills": ["def add(a, b):\n    return a + b"]})
+    opened, edited, undone = emacs.play(before, "action", "Do what the comment says: spaces", "lsp-mode")
     assert edited == "def add(a, b):\n    return a + b\n"
     assert undone == opened == before
