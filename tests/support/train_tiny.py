@@ -1,8 +1,44 @@
-"""A few steps of a tiny run into the folder named on the command line; also under torchrun."""
+"""A step or two of a tiny run of every objective, below the folder named on the command line; also under torchrun."""
 
+import random
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from seedfill.training import recipes, stages
+from seedfill.training.on_policy import OnPolicy
+from seedfill.training.prompts import PromptShape, draw_prompt
+from seedfill.training.trainer import Trainer
+from seedfill.training.trajectory import Trajectory, gold_trajectory
+from tests.test_training_samples import SOURCE
 from tests.test_training_trainer import TINY, _trainer
 
-_trainer(TINY, Path(sys.argv[1])).run(lambda entry: None)
+SHAPE = PromptShape(prefix_characters=60, suffix_characters=30, max_lines=1, max_tokens=8)
+EDITED = replace(TINY.noise, edited_share=0.5, edits=recipes.EditNoise(max_rate=0.3))
+RECIPES = (
+    replace(TINY, name="masked"),
+    replace(TINY, name="edited", noise=EDITED, edits_from=0.0, n_steps=2),
+    replace(TINY, name="ordered", objective="ordered", n_steps=2, n_states=2),
+    replace(TINY, name="on_policy", objective="on_policy", n_steps=1, on_policy=OnPolicy(shape=SHAPE, n_rollouts=2)),
+)
+
+
+def trainers(folder: Path) -> Iterator[Trainer]:
+    """A run of each recipe, in a folder of its name."""
+    for recipe in RECIPES:
+        trainer = _trainer(recipe, folder / recipe.name)
+        if recipe.objective == "ordered":
+            selected = [_trajectory(seed) for seed in range(6)]
+            trainer.stage = stages.Ordered(recipe, SOURCE.tokenizer, selected, selected)
+        yield trainer
+
+
+def _trajectory(seed: int) -> Trajectory:
+    rng = random.Random(seed)
+    return gold_trajectory(draw_prompt(SOURCE.documents, SOURCE.tokenizer, SHAPE, rng), 8, rng, sample=seed)
+
+
+if __name__ == "__main__":
+    for one in trainers(Path(sys.argv[1])):
+        one.run(lambda entry: None)
