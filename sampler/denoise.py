@@ -27,7 +27,7 @@ from sampler.kv_cache import ContextSlot, KeyValues, Reuse, Tail, join
 from sampler.messages import Finish
 from sampler.passes import Model, Pass, forward, read_logits, with_guesses
 from sampler.span import Block, Span
-from sampler.unmask import Sampling, agreeing, forbid, judge, pick, prefer, unmask
+from sampler.unmask import Sampling, agreeing, doubts, forbid, judge, pick, prefer, unmask
 
 Phase: TypeAlias = Literal["unmask", "edit", "commit"]
 """What a row's next pass is for."""
@@ -250,7 +250,9 @@ def _answers(span: Span, where: Tensor, logits: Tensor, row: Row) -> list[tuple[
         if span.old is not None:
             taken |= span.agreeing(where, proposal.tokens.tolist()).to(taken.device)
     else:
-        proposal, taken = judge(logits, _block(span).tokens[where], row.sampling)
+        written = _block(span).tokens[where]
+        proposal, taken = judge(logits, written, row.sampling)
+        _block(span).doubts = doubts(proposal, written)
     indices = where[taken.cpu()].tolist()
     return list(zip(indices, proposal.tokens[taken].tolist(), proposal.probability[taken].tolist(), strict=True))
 

@@ -327,7 +327,7 @@ def _result(job: Job, model: LoadedModel) -> InfillResult:
 
 def _candidate(row: Row, model: LoadedModel) -> Candidate:
     spans = row.canvas.spans
-    log_probs = [log_prob for span in spans for log_prob in _telling(span)]
+    log_probs = [log_prob for span in spans for log_prob in _telling(span, row.sampling)]
     return Candidate(
         fills=_fills(row.canvas, model),
         tokens=sum(len(span.tokens) for span in spans),
@@ -337,11 +337,14 @@ def _candidate(row: Row, model: LoadedModel) -> Candidate:
     )
 
 
-def _telling(span: Span) -> list[float]:
+def _telling(span: Span, sampling: Sampling) -> list[float]:
     """The log-probabilities that say how sure the model was: all, or of an edit those of what it changed.
 
-    Old code that stays is sure anyway. Where something was left out, the token behind the gap speaks for it.
+    Old code that was judged has been spoken of already. Otherwise what stays is sure anyway, and where something was
+    left out, the token behind the gap speaks for it.
     """
+    if span.judged and sampling.n_edit_steps and sampling.is_edit:
+        return span.judged
     old = span.old if span.draft is None else span.draft.tokens
     if old is None:
         return span.log_probs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from os.path import commonprefix
@@ -31,6 +32,10 @@ class Block:
     n_anchor: int = 0
     draft_end: int | None = None
     """Where the old code goes on behind the block; None for a block of masks."""
+    judgements: list[float] = field(default_factory=list)
+    """Log-probability of every answer that was acted upon."""
+    doubts: list[float] = field(default_factory=list)
+    """Log-probability of every token that stays though another one is likelier, as of the last look."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -103,6 +108,8 @@ class Span:
     """Causal logits (V,) of the span's next token, from the last commit or the context."""
     draft: Draft | None = None
     """Of an edit: the old code."""
+    judged: list[float] = field(default_factory=list)
+    """Log-probabilities that say how sure the model was of what it did to the old code, and of what it left."""
     old: list[int] | None = None
     """Of an edit in place, which begins with masks: the old code, by which it is told what to keep."""
     guess: list[int] = field(default_factory=list)
@@ -156,6 +163,7 @@ class Span:
                 self.draft.keep_pace(len(self.block), n)
         self.tokens += text
         self.log_probs += log_probs
+        self.judged += self.block.judgements + self.block.doubts
         self.start += self.block.n_anchor
         self.anchor, self.block, self.next_token, self.guess = [], None, None, []
         if text and text[-1] in stop_ids:
@@ -215,6 +223,7 @@ class Span:
         """
         assert self.block is not None
         size = len(self.block)
+        self.block.judgements += [math.log(max(probability, 1e-30)) for _, _, probability in answers]
         for i, answer, probability in reversed(answers):
             if answer == profile.delete_id:
                 if len(self.block) > self.block.n_locked + 1 or self._has_more:

@@ -180,6 +180,14 @@ def judge(logits: Tensor, tokens: Tensor, sampling: Sampling) -> tuple[Proposal,
     return Proposal(answers, best.exp(), log_probs), is_sure & (answers != tokens.to(answers.device))
 
 
+def doubts(proposal: Proposal, tokens: Tensor) -> list[float]:
+    """Log-probabilities of those of the written tokens (m,) that the model would rather have otherwise."""
+    tokens = tokens.to(proposal.tokens.device)
+    own = proposal.log_probs.gather(-1, tokens[:, None])[:, 0]
+    found: list[float] = own[proposal.tokens != tokens].tolist()
+    return found
+
+
 def prefer(own: Tensor, logits: Tensor, old: Sequence[int], threshold: float) -> Tensor:
     """The reading's `own` tokens (n,), by logits (n, V), but the `old` ones (n or n - 1) where it is not that sure."""
     probability = logits.softmax(-1).gather(-1, own[:, None])[:, 0]
