@@ -158,9 +158,9 @@ class Simulated(Timeless):
         before = re.sub(r"\w+\Z", "", request.pieces[0])
         rng = random.Random(f"{before[-TAIL:]}║{request.pieces[1][:TAIL]}")
         confidence = rng.random() ** (1 / self._skill - 1)
-        fill = self._truth(request)
-        if rng.random() >= confidence or not fill:
-            fill = self._wrong(fill, request.pieces[1], rng)
+        truth = self._truth(request)
+        is_right = truth is not None and rng.random() < confidence
+        fill = (truth or "") if is_right else self._wrong(truth or "", request.pieces[1], rng)
         n_forwards = 1 + len(fill) // CHARACTERS_A_FORWARD
         await asyncio.sleep(READ_S)
         for _number_of_pass in range(n_forwards):
@@ -178,8 +178,8 @@ class Simulated(Timeless):
     async def close(self) -> None:
         """Nothing is held."""
 
-    def _truth(self, request: InfillRequest) -> str:
-        """What stands there in one of the files, as many lines as are wanted; nothing at a place that is in none."""
+    def _truth(self, request: InfillRequest) -> str | None:
+        """What stands there in one of the files, as many lines as are wanted; None at a place that is in none."""
         tail = request.pieces[0][-TAIL:]
         for text in self._texts:
             at = text.find(tail) if len(tail) >= MIN_TAIL else (0 if text.startswith(tail) else -1)
@@ -187,7 +187,7 @@ class Simulated(Timeless):
                 start = at + len(tail)
                 end = text.find(request.pieces[1][:TAIL], start) if request.pieces[1] else len(text)
                 return "\n".join(text[start:end].split("\n")[: 1 if request.one_line else LINES])
-        return ""
+        return None
 
     def _wrong(self, truth: str, after: str, rng: random.Random) -> str:
         kind = rng.randrange(4) if truth else 3

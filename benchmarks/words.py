@@ -94,7 +94,10 @@ def healed(model: LoadedModel, cursor: Cursor) -> Score:
     log_probs = _read(model, cursor, kept, gold)
     agrees = [text.startswith(typed) or typed.startswith(text or b"?") for text in tokenizer.token_bytes]
     given_typed = log_probs[0].masked_fill(~torch.tensor(agrees), -torch.inf)
-    said = tokenizer.token_bytes[int(given_typed.argmax())].removeprefix(typed)
+    chosen = int(given_typed.argmax())
+    if tokenizer.token_bytes[chosen] == typed and chosen == gold[0]:
+        chosen = int(log_probs[1].argmax())
+    said = tokenizer.token_bytes[chosen].removeprefix(typed)
     bits = _bits(log_probs, gold) + float(given_typed.logsumexp(0)) / math.log(2)
     return Score(bits, bool(said) and cursor.rest.encode().startswith(said))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from lsp_server.certainty import certainty
 from lsp_server.context import unix_lines
 from lsp_server.postprocess.brackets import CLOSER_OF
 from lsp_server.record import Inference, Source
@@ -21,10 +22,20 @@ QUOTES = ('"', "'", "`")
 
 
 class Fill(NamedTuple):
-    """What may be shown, and how sure the model is of it, 0 to 1."""
+    """What may be shown; the model's mean confidence in its tokens, 0 to 1, and how many they are, more or less."""
 
     text: str
     confidence: float
+    n_tokens: float = 1.0
+
+    @property
+    def certainty(self) -> float:
+        """How likely it is right as a whole, 0 to 1."""
+        return certainty(self.confidence, self.n_tokens)
+
+    def cut_to(self, text: str) -> Fill:
+        """A part of it: who has typed the rest has made it likelier."""
+        return Fill(text, self.confidence, self.n_tokens * len(text) / len(self.text))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +69,7 @@ class Remembered:
         for fill in self.fills:
             rest = fill.text.removeprefix(typed) if fill.text.startswith(typed) else ""
             if rest := up_to(closed, rest):
-                yield Fill(rest, fill.confidence)
+                yield fill.cut_to(rest)
 
     def _surrounds(self, text: str) -> bool:
         return text.startswith(self.text[: self.offset]) and text.endswith(self.text[self.offset :])
@@ -110,7 +121,7 @@ class Memory:
         """The newest answer that holds for the query, and what is left of its fills there.
 
         One that was asked for fewer candidates than are wanted now does not count. One that is not sure enough to be
-        shown holds only where it was asked for: whoever types as it says makes the model surer, so it is asked again.
+        shown holds only where it was asked for: whoever types on as it says is better served by asking again.
         """
         snapshot = query.snapshot
         for answer in reversed(self._answers.get(snapshot.uri, ())):
@@ -121,7 +132,7 @@ class Memory:
         return None
 
     def _is_worth_it(self, left: tuple[Fill, ...], query: Query) -> bool:
-        return self._types_through and any(fill.confidence >= query.confidence_floor for fill in left)
+        return self._types_through and any(fill.certainty >= query.confidence_floor for fill in left)
 
     def forget(self, uri: str) -> None:
         """Drop what is known of a document."""

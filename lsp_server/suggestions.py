@@ -210,7 +210,7 @@ class Suggestions:
     ) -> None:
         """Show what is sure enough, and prepare what follows it."""
         record.source, record.inference = source, answer.inference
-        texts = tuple(fill.text for fill in fills if fill.confidence >= record.confidence_floor)
+        texts = tuple(fill.text for fill in fills if fill.certainty >= record.confidence_floor)
         if texts:
             record.end("shown", texts=texts)
             if query.settings.completion.speculative:
@@ -257,11 +257,12 @@ class Suggestions:
 
 def _fills(result: InfillResult, verdicts: tuple[Verdict, ...]) -> tuple[Fill, ...]:
     """What the filters left of each candidate, best first, each text once."""
-    confidences: dict[str, float] = {}
+    fills: dict[str, Fill] = {}
     for candidate, one in zip(result.candidates, verdicts, strict=True):
         if one.shown:
-            confidences.setdefault(one.shown, candidate.confidence)
-    return tuple(itertools.starmap(Fill, confidences.items()))
+            n_tokens = candidate.tokens * len(one.shown) / max(len(one.written), 1)
+            fills.setdefault(one.shown, Fill(one.shown, candidate.confidence, n_tokens))
+    return tuple(fills.values())
 
 
 def _accepted(query: Query, text: str) -> tuple[str, str]:
@@ -283,7 +284,7 @@ def _following(query: Query, before: str, after: str) -> Query:
 
 def _why_nothing(answer: Remembered, fills: tuple[Fill, ...], floor: float) -> str:
     if fills:
-        return f"The model was not sure enough: {fills[0].confidence:.2f}, where {floor:.2f} is asked for."
+        return f"The model was not sure enough: {fills[0].certainty:.2f}, where {floor:.2f} is asked for."
     candidates = answer.inference.result.candidates
     if candidates and candidates[0].finish == "deadline" and not candidates[0].fills[0]:
         return "There was no time for an answer: completion.deadlineMs passed first."

@@ -36,9 +36,11 @@ class HeldSampler:
                 self._news.clear()
                 await self._news.wait()
 
-    def answer(self, number: int, *fills: str, confidence: float = 1.0, finish: Finish = "end") -> None:
+    def answer(
+        self, number: int, *fills: str, confidence: float = 1.0, tokens: int = 1, finish: Finish = "end"
+    ) -> None:
         candidates = tuple(
-            Candidate(fills=(fill,), tokens=1, forwards=1, confidence=confidence, finish=finish) for fill in fills
+            Candidate(fills=(fill,), tokens=tokens, forwards=1, confidence=confidence, finish=finish) for fill in fills
         )
         self.asked[number][1].set_result(
             InfillResult(
@@ -213,6 +215,17 @@ async def test_what_was_too_unsure_to_be_shown_is_asked_for_again_as_one_types(
     await sampler.wait_for(2)
     sampler.answer(1, "pute(1)", confidence=0.9)
     assert (await asking).texts == ("pute(1)",)
+
+
+async def test_the_less_is_left_to_type_the_surer_it_is(suggestions: Suggestions, sampler: HeldSampler) -> None:
+    options: dict[str, object] = {"completion": {"debounceMs": 0, "confidenceFloor": 0.5}}
+    asking = asyncio.create_task(suggestions.suggest(query("x = ║", options, invoked=False)))
+    await sampler.wait_for(1)
+    sampler.answer(0, "compute(1)", confidence=0.8, tokens=5)
+    record = await asking
+    assert record.reason == "The model was not sure enough: 0.33, where 0.50 is asked for."
+    assert (await suggestions.suggest(query("x = comp║", options, invoked=False))).texts == ("ute(1)",)
+    assert len(sampler.asked) == 1
 
 
 async def test_typing_narrows_several_candidates(suggestions: Suggestions, sampler: HeldSampler) -> None:

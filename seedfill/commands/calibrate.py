@@ -39,7 +39,9 @@ def calibration(
     write: WriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how often a model is right where it says it is sure, and from which confidence on it should be shown.
+    """Show how often a model is right where it says it is sure, and how sure it should be for a text to be shown.
+
+    How sure it is of a text: its mean confidence in the text's tokens, to the power of their number.
 
     The floor goes to the model's config.json as "confidence_floor" in the section "seedfill", or to an editor's
     settings as completion.confidenceFloor; where none is good enough, 1 is written, and hardly anything comes unasked.
@@ -76,13 +78,14 @@ def _points(
     engine: Any, tasks: list[Any], by: str, max_tokens: int, seed: int, advance: Callable[[], None]
 ) -> list[Point]:
     """Confidence and truth of every answer that there is."""
+    from lsp_server.certainty import certainty
     from seedfill.commands.suggested import suggest
     from seedfill.evaluation.calibration import is_very_text
     from seedfill.evaluation.infill import InfillOptions, answer_tasks, judge
 
     if by == "shown":
         suggested = suggest(engine, tasks, max_tokens=max_tokens, on_answer=advance)
-        return [(one.candidate.confidence, one.is_right) for one in suggested if one.shown]
+        return [(one.certainty, one.is_right) for one in suggested if one.shown]
     answers = answer_tasks(engine, tasks, InfillOptions(seed=seed, max_tokens=max_tokens), advance)
     if by == "tests":
         with stderr_console().status("Running the tests …"):
@@ -90,7 +93,7 @@ def _points(
     else:
         right = [is_very_text(answer.completion, task.gold) for task, answer in zip(tasks, answers, strict=True)]
     return [
-        (answer.confidence, bool(is_right))
+        (certainty(answer.confidence, answer.tokens), bool(is_right))
         for answer, is_right in zip(answers, right, strict=True)
         if answer.confidence is not None and answer.completion and is_right is not None
     ]

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from queue import SimpleQueue
 
+from lsp_server.certainty import certainty
 from lsp_server.context import Place, infill_request, place_at
 from lsp_server.documents import Snapshot
 from lsp_server.postprocess import FILTERS, Filter, verdict
@@ -35,6 +36,12 @@ class Suggested:
     def shown(self) -> str:
         """What an editor shows."""
         return self.filtered(FILTERS)
+
+    @property
+    def certainty(self) -> float:
+        """How sure the model is of what is shown, by which an editor decides whether to show it."""
+        written = self.candidate.fills[0]
+        return certainty(self.candidate.confidence, self.candidate.tokens * len(self.shown) / max(len(written), 1))
 
     @property
     def is_right(self) -> bool:
