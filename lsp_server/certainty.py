@@ -9,4 +9,4 @@ def certainty(confidence: float, n_tokens: float) -> float:
     The mean over the tokens says little: of ten that are each right nine times in ten, all are right one time in three,
     and text that a model knows by heart, line after line, has a high mean wherever it stands.
     """
-    return confidence ** max(n_tokens, 1.0)
+    return float(confidence ** max(n_tokens, 1.0))
