@@ -42,12 +42,11 @@ class Scripted:
     """Compares with None by identity and, of literals, knows every other; documents in words of its own."""
 
     def __init__(self, engine: object, options: Any) -> None:
-        self.asked = 0
+        self.engine = engine
 
     def edit(self, source: str, start: int, end: int, instruction: str, *, language: str) -> EditOutcome:
-        self.asked += 1
         knows = {"compare with None by identity": ("==", "is"), "add a docstring": ("def f():", 'def f():\n    "F."')}
-        if instruction == "use literals" and self.asked % 2:
+        if instruction == "use literals" and source[4] in "02":
             knows[instruction] = ("list()", "[]")
         if instruction not in knows:
             return EditOutcome(text=None, refusal="No.")

@@ -26,6 +26,7 @@ from seedfill.commands.output import JsonOption, print_json, stdout_console
 from seedfill.errors import BadInput
 from seedfill.source import replace_file
 
+ParallelOption = Annotated[int, typer.Option(min=1, help="Edits at a time.")]
 WriteOption = Annotated[
     bool, typer.Option("--write", help="Write the result into the config.json of the folder that --model names.")
 ]
@@ -36,6 +37,7 @@ def presets(
     per_preset: Annotated[int, typer.Option(min=1, help="Tasks of each preset, where there are so many.")] = 50,
     min_tasks: Annotated[int, typer.Option(min=1, help="Fewer tasks than that are no measure.")] = 20,
     floor: FloorOption = None,
+    parallel: ParallelOption = 4,
     seed: SeedOption = 0,
     out: OutOption = None,
     model: ModelOption = None,
@@ -61,7 +63,7 @@ def presets(
         raise BadInput(f"{tasks} holds no edits that the menu has: `seedfill train instruct-set` makes some.")
     options = EditOptions(seed=seed, floor=_floor(model, floor))
     with _engine(model, device) as engine, _progress("Editing", len(asked)) as advance:
-        answers, verdicts = _answered(SamplerEditor(engine, options), asked, advance, strictly=True)
+        answers, verdicts = _answered(SamplerEditor(engine, options), asked, parallel, advance, strictly=True)
     _write(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
     kinds = _by_preset(asked, answers, verdicts)
     good = {
@@ -78,6 +80,7 @@ def edit_floor(
     tasks: TasksArgument,
     limit: LimitOption = None,
     target: Annotated[float, typer.Option(min=0, max=1, help="The share of shown edits that should be right.")] = 0.85,
+    parallel: ParallelOption = 4,
     seed: SeedOption = 0,
     out: OutOption = None,
     model: ModelOption = None,
@@ -102,7 +105,7 @@ def edit_floor(
     asked = with_beyond(_chosen(read_edit_tasks, tasks, limit, out))
     with _engine(model, device) as engine, _progress("Editing", len(asked)) as advance:
         editor = SamplerEditor(engine, EditOptions(seed=seed, floor=0.0))
-        answers, verdicts = _answered(editor, asked, advance)
+        answers, verdicts = _answered(editor, asked, parallel, advance)
     _write(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
     figures = floor_figures(asked, answers, verdicts, target)
     if write:
@@ -126,13 +129,15 @@ def _in_menu_words(tasks: list[Any], per_preset: int) -> list[Any]:
     ]
 
 
-def _answered(editor: Any, asked: list[Any], advance: Any, *, strictly: bool = False) -> tuple[list[Any], list[Any]]:
+def _answered(
+    editor: Any, asked: list[Any], parallel: int, advance: Any, *, strictly: bool = False
+) -> tuple[list[Any], list[Any]]:
     """Answers and verdicts; `strictly`, so that there is one right answer to every task."""
     from dataclasses import replace
 
     from seedfill.evaluation.edits import answer_edits, judge_edits
 
-    answers = answer_edits(editor, asked, advance)
+    answers = answer_edits(editor, asked, advance, parallel)
     judged = [replace(task, kind="") for task in asked] if strictly else asked
     return answers, judge_edits(judged, answers)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -38,25 +39,25 @@ class EditVerdict:
 
 
 def answer_edits(
-    editor: Editor, tasks: Sequence[EditTask], on_answer: Callable[[], None] = lambda: None
+    editor: Editor, tasks: Sequence[EditTask], on_answer: Callable[[], None] = lambda: None, n_parallel: int = 1
 ) -> list[EditAnswer]:
-    """The answers in the tasks' order."""
-    answers = []
-    for task in tasks:
+    """The answers in the tasks' order; where several are made at a time, ms holds what they share."""
+
+    def answer(task: EditTask) -> EditAnswer:
         outcome = editor.edit(task.source, task.start, task.end, task.instruction, language=task.language)
-        answers.append(
-            EditAnswer(
-                task_id=task.task_id,
-                completion=task.source if outcome.text is None else outcome.text,
-                refused=outcome.text is None,
-                forwards=outcome.forwards,
-                ms=outcome.ms,
-                refusal=outcome.refusal,
-                confidence=outcome.confidence,
-            )
-        )
         on_answer()
-    return answers
+        return EditAnswer(
+            task_id=task.task_id,
+            completion=task.source if outcome.text is None else outcome.text,
+            refused=outcome.text is None,
+            forwards=outcome.forwards,
+            ms=outcome.ms,
+            refusal=outcome.refusal,
+            confidence=outcome.confidence,
+        )
+
+    with ThreadPoolExecutor(n_parallel) as pool:
+        return list(pool.map(answer, tasks))
 
 
 def judge_edits(
