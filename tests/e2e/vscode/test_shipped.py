@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import TypeAlias
 
 import psutil
 import pytest
@@ -17,6 +19,7 @@ from tests.e2e.vscode.workbench import Window, environment_of_a_home, eventually
 from tests.support.lsp_scripted import Script
 
 TEXT = "class Stack:\n    def __init__(self):\n        self.items = []\n\n    def __len__(self):\n        return len"
+Record: TypeAlias = Callable[[str, object], None]
 ASK = "Alt+Backslash"
 """The key to ask for a suggestion: such a request is never withheld."""
 MAX_MORE_MIB = 100
@@ -41,7 +44,7 @@ def test_ghost_text_of_the_shipped_model_appears_while_typing_and_tab_accepts_it
     window.wait_for_text(f"{TEXT}({ghost}\n")
 
 
-def test_a_document_of_20000_lines_stays_responsive(window: Window, record_property: pytest.RecordProperty) -> None:
+def test_a_document_of_20000_lines_stays_responsive(window: Window, record_property: Record) -> None:
     """Held against a short document in the same window, so that a busy machine counts for both."""
     filler = "".join(f"value_{i} = {i}\n" for i in range(10_000))
     begun = TEXT.removesuffix("len")
@@ -62,15 +65,11 @@ def test_two_windows_and_a_neovim_share_one_model(
     settings: dict[str, object],
     open_window: Open,
     tmp_path: Path,
-    record_property: pytest.RecordProperty,
+    record_property: Record,
 ) -> None:
-    def ghost_in(window: Window) -> None:
-        window.edit(f"{TEXT}(║\n").press(ASK)
-        window.wait_for_ghost()
-
-    ghost_in(window)
+    _gets_ghost_by_hand(window)
     memory = [_memory_mib(home)]
-    ghost_in(open_window(**settings).ready())
+    _gets_ghost_by_hand(open_window(**settings).ready())
     memory.append(_memory_mib(home))
     neovim = _neovim(home, program, tmp_path)
     try:
@@ -88,18 +87,77 @@ def test_two_windows_and_a_neovim_share_one_model(
 
 
 def test_the_time_from_opening_a_window_to_the_first_suggestion(
-    window: Window, settings: dict[str, object], open_window: Open, record_property: pytest.RecordProperty
+    window: Window, home: Path, settings: dict[str, object], open_window: Open, record_property: Record
 ) -> None:
-    """The service is warm: another window has used it."""
-    start = time.monotonic()
-    second = open_window(text=f"{TEXT}(\n", **settings)
-    shown = time.monotonic()
-    second.focus("Control+Home", *["ArrowDown"] * 5, "End").ready().press(ASK)
+    """With a warm service, and but for the floor of confidence as everybody has it.
+
+    The editor's own start ends where the status item comes: it is the first thing that the extension does.
+    """
+    _gets_ghost_by_hand(window)
+    before = _servers(home)
+    usual = {**settings, "completion__deadlineMs": 2000}
+    opened = time.monotonic()
+    second = open_window(text=f"{TEXT}\n", **usual)
+    second.focus("Control+Home", *["ArrowDown"] * 5, "End").wait_for_status("loading", "ready", "thinking")
+    started = time.monotonic()
+    second.ready()
+    served = time.monotonic()
+    second.type("(")
     second.wait_for_ghost()
-    editor_s, more_s = shown - start, time.monotonic() - shown
-    print(f"the editor's own start: {editor_s:.1f} s; from there to the first suggestion: {more_s:.1f} s")
-    record_property("editor_start_s", round(editor_s, 2))
-    record_property("first_suggestion_s", round(more_s, 2))
+    seen = time.monotonic()
+    (server,) = (process for process in _servers(home) if process not in before)
+    figures = {
+        "editor_start_s": started - opened,
+        "server_start_s": served - started,
+        "key_to_suggestion_s": seen - served,
+        "first_suggestion_s": seen - started,
+        "server_cpu_s": sum(server.cpu_times()[:2]),
+    }
+    for name, seconds in figures.items():
+        record_property(name, round(seconds, 2))
+    print("opening a window: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in figures.items()))
+
+
+def test_an_instruction_is_followed_or_declined_in_a_sentence(window: Window) -> None:
+    """A young model declines most; then nothing may have changed. What it does, one undo takes back."""
+    old = "def area(width, height):\n    result = width * height\n    return result\n"
+    window.edit("║" + old).press("ArrowDown", "Shift+ArrowDown", "Shift+ArrowDown")
+    window.command("Seedfill: Rewrite Selection…")
+    window.choose("return the product at once")
+    declined = window.page.locator(".notifications-toasts .notification-list-item-message", has_text="Seedfill: ").first
+    eventually(lambda: declined.is_visible() or window.text() != old, "an edit, or why there is none")
+    if not declined.is_visible():
+        window.focus()
+        window.press("Control+z")
+    window.wait_for_text(old)
+
+
+def test_the_shipped_model_fills_a_hole_and_undo_restores_it(window: Window) -> None:
+    old = f"{TEXT}(▢)\n"
+    window.edit(f"║{old}").command("Seedfill: Fill All Holes")
+    eventually(lambda: "▢" not in window.text(), "what belongs into the hole", window.text)
+    assert window.text().startswith(f"{TEXT}(")
+    assert window.text().endswith(")\n")
+    window.focus()
+    window.press("Control+z")
+    window.wait_for_text(old)
+
+
+def test_the_service_is_killed_in_mid_request_and_the_shipped_model_comes_back(window: Window, home: Path) -> None:
+    window.edit(f"{TEXT}║\n")
+    (service,) = processes("sampler.service", str(home))
+    service.suspend()
+    window.type("(")
+    window.wait_for_status("thinking")
+    service.kill()
+    assert window.wait_for_ghost()
+    window.ready()
+    assert processes("sampler.service", str(home)) != [service]
+
+
+def _gets_ghost_by_hand(window: Window) -> None:
+    window.edit(f"{TEXT}(║\n").press(ASK)
+    window.wait_for_ghost()
 
 
 def _usual_key_ms(window: Window, typed: str) -> float:
