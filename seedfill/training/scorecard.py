@@ -14,6 +14,7 @@ from sampler import checkpoint, devices
 from sampler.engine import Engine
 from seedfill.errors import BadInput
 from seedfill.evaluation.edit_tasks import EditTask, read_edit_tasks
+from seedfill.evaluation.editor import EditOptions, SamplerEditor
 from seedfill.evaluation.edits import answer_edits, edit_figures, judge_edits
 from seedfill.evaluation.infill import InfillOptions, Submitter, Verdict, answer_tasks, figures, judge
 from seedfill.evaluation.metrics import rate
@@ -106,8 +107,6 @@ def _task_figures(engine: Engine, plan: Plan) -> dict[str, float | int | None]:
 
 
 def _edit_figures(engine: Engine, plan: Plan) -> dict[str, float | int | None]:
-    from seedfill.evaluation.editor import EditOptions, SamplerEditor  # loads a parser, which nothing else here needs
-
     answers = answer_edits(SamplerEditor(engine, EditOptions(seed=plan.seed)), plan.edits)
     body = edit_figures(plan.edits, answers, judge_edits(plan.edits, answers))
     return {name: body[name] for name in ("n", "refused", "pass_at_1")}
