@@ -19,7 +19,9 @@ if ((${#packages[@]})); then
   "${as_root[@]}" apt-get -qq update >&2
   DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get -qq install -y --no-install-recommends "${packages[@]}" >&2
 fi
+here=$(dirname "$(realpath "$0")")
 if [[ -e $built/server-main.js ]]; then
+  cp "$here/vscode/spdlog.js" "$built/vscode/node_modules/@vscode/spdlog/index.js"
   echo "$built"
   exit
 fi
@@ -31,7 +33,8 @@ npm pack --silent "code-server@$code_server" >/dev/null
 tar -xzf "code-server-$code_server.tgz" -C code-server --strip-components=1
 rm "code-server-$code_server.tgz"
 
-# Only VS Code itself is wanted, and none of its native modules: terminals and file watching do without here.
+# Only VS Code itself is wanted, and none of its native modules: terminals and file watching do without here, and logs
+# and output channels are written by a module of a few lines.
 mv code-server/lib/vscode vscode
 rm -rf code-server
 cd vscode
@@ -39,6 +42,7 @@ npm install --silent --omit=dev --ignore-scripts --no-audit --no-fund >&2
 mkdir -p node_modules/@vscode/ripgrep/bin
 ln -sf "$(command -v rg)" node_modules/@vscode/ripgrep/bin/rg
 ln -sfn node_modules node_modules.asar
+cp "$here/vscode/spdlog.js" node_modules/@vscode/spdlog/index.js
 cd ..
 
 "$python" -m pip install --quiet --disable-pip-version-check --target python "playwright==$playwright"

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -80,19 +80,30 @@ def windows() -> Iterator[list[Window]]:
 def open_window(
     vscode: VSCode, browser: Browser, tmp_path_factory: pytest.TempPathFactory, windows: list[Window]
 ) -> Open:
-    """A function that opens a window on a project of one file, with some settings of the extension."""
+    """A function that opens a window on a project of one file, with some settings of the extension.
+
+    Instead of that file another can be named, a workspace around it, and folders of further extensions.
+    """
 
     def open_window(
-        *, text: str = "", of_workspace: dict[str, Any] | None = None, is_trusted: bool = True, **settings: Any
+        *,
+        text: str = "",
+        file: Path | None = None,
+        workspace: Path | None = None,
+        extensions: Sequence[Path] = (),
+        of_workspace: dict[str, Any] | None = None,
+        is_trusted: bool = True,
+        **settings: Any,
     ) -> Window:
-        file = tmp_path_factory.mktemp("project") / "shapes.py"
-        file.write_text(text)
+        if file is None:
+            file = tmp_path_factory.mktemp("project") / "shapes.py"
+            file.write_text(text)
         if of_workspace:
             write_settings(file.parent / ".vscode" / "settings.json", of_workspace)
         named = {f"seedfill.{key.replace('__', '.')}": value for key, value in settings.items()}
         if not is_trusted:
             named |= {"security.workspace.trust.enabled": True, "security.workspace.trust.startupPrompt": "never"}
-        windows.append(vscode.open(browser, file, named))
+        windows.append(vscode.open(browser, file, named, workspace=workspace, extensions=extensions))
         return windows[-1]
 
     return open_window

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,14 +87,28 @@ class VSCode:
         )
         eventually(self._answers, "the start of VS Code's server")
 
-    def open(self, browser: Browser, file: Path, settings: Mapping[str, Any]) -> Window:
-        """A fresh window of a fresh profile on the file's folder, with the file open."""
+    def open(
+        self,
+        browser: Browser,
+        file: Path,
+        settings: Mapping[str, Any],
+        *,
+        workspace: Path | None = None,
+        extensions: Sequence[Path] = (),
+    ) -> Window:
+        """A fresh window of a fresh profile on the file's folder, or on a workspace's file, with the file open.
+
+        `extensions` are folders of further extensions that this window alone has.
+        """
         for scope in ("User", "Machine"):
             write_settings(self.folder / "user" / scope / "settings.json", {**QUIET, **settings})
         page = browser.new_context(viewport={"width": 1000, "height": 640}).new_page()
         page.set_default_timeout(PATIENCE_S * 1000)
-        payload = json.dumps([["openFile", f"vscode-remote://127.0.0.1:{self.port}{file}"]])
-        query = urlencode({"folder": str(file.parent), "payload": payload}, quote_via=quote)
+        here = f"vscode-remote://127.0.0.1:{self.port}"
+        further = [["extensionDevelopmentPath", f"{here}{folder}"] for folder in extensions]
+        payload = json.dumps([["openFile", f"{here}{file}"], *further])
+        opened = {"workspace": str(workspace)} if workspace else {"folder": str(file.parent)}
+        query = urlencode({**opened, "payload": payload}, quote_via=quote)
         page.goto(f"http://127.0.0.1:{self.port}/?{query}", wait_until="domcontentloaded")
         return Window(page, file)
 
@@ -170,15 +184,18 @@ class Window:
         self.file.write_bytes((before + after).encode())
         line, start = before.count("\n") + 1, before.rfind("\n") + 1
         column = len(before[start:].encode("utf-16-le")) // 2 + 1
-        self.press("Control+p")
-        self._fill_quick_input(f"{self.file}:{line}:{column}", row=self.file.name)
-        tab = self.page.locator(".tab.active", has_text=self.file.name)
-        tab.wait_for()
+        self.open_file(self.file, f":{line}:{column}")
         shown = len(before) - start + 1
         place = self.page.locator("[id='status.editor.selection'] a", has_text=re.compile(rf"Ln {line}, Col {shown}\b"))
         place.wait_for()
         self.page.locator(".editor-instance .monaco-editor.focused").wait_for()
         return self
+
+    def open_file(self, file: Path, place: str = "") -> None:
+        """Open a file by its name, at `:LINE:COL`."""
+        self.press("Control+p")
+        self._fill_quick_input(f"{file}{place}", row=file.name)
+        self.page.locator(".tab.active", has_text=file.name).wait_for()
 
     def type(self, text: str, delay_ms: float = 30) -> None:
         self.page.keyboard.type(text, delay=delay_ms)
@@ -237,6 +254,17 @@ class Window:
     def click_notification(self, text: str, button: str) -> None:
         item = self.page.locator(".notifications-toasts .notification-list-item", has_text=text).first
         item.locator(".monaco-button", has_text=button).first.click()
+
+    def wait_for_report(self, *expected: str) -> str:
+        """The text of the panel below the editor, as soon as it holds all that is expected."""
+        lines = self.page.locator(".part.panel .view-lines").first
+        lines.wait_for()
+
+        def found() -> str:
+            text = lines.inner_text().replace("\u00a0", " ")
+            return text if text.strip() and all(words in text for words in expected) else ""
+
+        return eventually(found, f"a report with {expected}", lines.inner_text)
 
     @contextlib.contextmanager
     def film(self) -> Iterator[list[str]]:
