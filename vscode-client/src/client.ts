@@ -66,7 +66,7 @@ export function createClient(program: string, { log, status, hunks }: Surroundin
     documentSelector: DOCUMENTS,
     outputChannel: log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
-    initializationOptions: serverSettings,
+    initializationOptions: () => serverSettings(),
     initializationFailedHandler: () => false,
     errorHandler: restartWhatRan(() => client),
     stdioOptions: {
@@ -75,7 +75,7 @@ export function createClient(program: string, { log, status, hunks }: Surroundin
     },
     middleware: {
       workspace: {
-        configuration: ({ items }) => items.map(serverSettings),
+        configuration: ({ items }) => items.map(({ scopeUri }) => serverSettings(scopeUri)),
         handleApplyEdit: (params, next) => applyInParts(params, async () => next(params, NOT_CANCELLED), hunks),
       },
       provideInlineCompletionItems: (document, position, context, token, next) =>

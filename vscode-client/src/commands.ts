@@ -27,7 +27,7 @@ export function registerCommands(session: Session, { log, memory }: Parts): Disp
     fillAllHoles: () => editSelection(session, "seedfill.fillHoles"),
     repairSelection: () => editSelection(session, "seedfill.repair"),
     toggle,
-    toggleLanguage: () => window.activeTextEditor && toggleLanguage(window.activeTextEditor.document.languageId),
+    toggleLanguage,
     pause: () => pause(session),
     pickModel: async () => pickModel(await session.program()),
     showWhy: async () => show(describeLast(await session.execute<Explanation | null>("seedfill.explain"))),

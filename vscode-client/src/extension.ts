@@ -6,7 +6,7 @@ import { Environment } from "./environment";
 import { Hunks } from "./hunks";
 import { programFromSettings } from "./program";
 import { Session } from "./session";
-import { isEnabled, isWantedIn, SECTION } from "./settings";
+import { areExpected, isWantedIn, SECTION } from "./settings";
 import { Status } from "./status";
 
 /** A change of any of these needs another server process. */
@@ -35,15 +35,16 @@ export function activate(context: ExtensionContext): void {
     hunks,
     ...registerCommands(ours, { log, memory: context.globalState }),
     workspace.onDidOpenTextDocument(startIfWanted),
+    window.onDidChangeActiveTextEditor(() => (status.areExpected = areExpected())),
     workspace.onDidChangeConfiguration(async (change) => {
       if (!change.affectsConfiguration(SECTION)) return;
-      status.isEnabled = isEnabled();
+      status.areExpected = areExpected();
       const isOfTheProcess = OF_THE_PROCESS.some((section) => change.affectsConfiguration(section));
       if (ours.hasStarted) await (isOfTheProcess ? ours.restart() : ours.announceSettings());
       workspace.textDocuments.forEach(startIfWanted);
     }),
   );
-  status.isEnabled = isEnabled();
+  status.areExpected = areExpected();
   workspace.textDocuments.forEach(startIfWanted);
 }
 

@@ -38,7 +38,7 @@ export interface Statistics {
 /** What became of the last request for a suggestion, and why. */
 export function describeLast(last: Explanation | null | undefined): string {
   if (!last) return "Nothing was asked for in this window yet.\n";
-  const place = `${decodeURIComponent(last.document.split("/").at(-1) ?? "")}:${last.line}:${last.column}`;
+  const place = `${fileOf(last.document)}:${last.line}:${last.column}`;
   const times = Object.entries(last.ms).map(([part, ms]) => `${part} ${ms.toFixed(0)} ms`);
   return [
     `${place}  ${last.outcome}${last.reason ? `: ${last.reason}` : ""}`,
@@ -57,6 +57,12 @@ function described({ model, device, candidates }: Answer, floor: number): string
       `     shown    ${JSON.stringify(shown)}`,
     ]),
   ];
+}
+
+/** The name of a document's file, or of the notebook that a cell is in. */
+function fileOf(uri: string): string {
+  const path = uri.replace(/#.*/, "");
+  return decodeURIComponent(path.slice(path.lastIndexOf("/") + 1));
 }
 
 /** How suggestions fared on this machine. */

@@ -17,7 +17,7 @@ const SENTENCES: Record<Shown, string> = {
   loading: "Seedfill is starting.",
   ready: "Seedfill suggests while you type.",
   thinking: "Seedfill is looking for a suggestion.",
-  off: "Seedfill is off: suggestions come only when you ask for one.",
+  off: "Seedfill is off here: suggestions come only when you ask for one.",
   error: "Seedfill has failed.",
 };
 
@@ -31,7 +31,7 @@ export class Status implements Disposable {
   readonly #item: StatusBarItem;
   #phase: Phase = "loading";
   #message = "";
-  #isEnabled = true;
+  #areExpected = true;
   #nWaiting = 0;
   #isThinking = false;
 
@@ -48,9 +48,9 @@ export class Status implements Disposable {
     this.#item.show();
   }
 
-  /** Whether the settings want suggestions unasked; the server may have further reasons to be off. */
-  set isEnabled(value: boolean) {
-    this.#isEnabled = value;
+  /** Whether the settings want suggestions here, unasked; the server may have further reasons to be off. */
+  set areExpected(value: boolean) {
+    this.#areExpected = value;
     this.#render();
   }
 
@@ -88,7 +88,7 @@ export class Status implements Disposable {
 
   #shown(): Shown {
     if (this.#phase === "error") return "error";
-    if (!this.#isEnabled) return "off";
+    if (!this.#areExpected) return "off";
     return this.#phase === "ready" && this.#isThinking ? "thinking" : this.#phase;
   }
 }

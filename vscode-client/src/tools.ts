@@ -2,6 +2,7 @@
 
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { ProgressLocation, window } from "vscode";
 
 export interface Model {
   readonly id: string;
@@ -22,12 +23,19 @@ export async function diagnose(program: string): Promise<string> {
   return output(program, ["doctor"]);
 }
 
-/** Standard output; throws the last line of standard error where the program fails. */
+/** A machine that is busy takes its time to start a Python. */
+const TIMEOUT_S = 180;
+
+/** Standard output, with something to see while it is waited for; throws the last line of what a failure says. */
 async function output(program: string, args: readonly string[]): Promise<string> {
+  const asked = `seedfill ${args.filter((arg) => !arg.startsWith("-")).join(" ")}`;
   try {
-    return (await promisify(execFile)(program, args, { timeout: 60_000 })).stdout;
+    const running = promisify(execFile)(program, args, { timeout: TIMEOUT_S * 1000 });
+    const place = { location: ProgressLocation.Notification, title: `${asked} …` };
+    return (await window.withProgress(place, () => running)).stdout;
   } catch (error) {
-    const said = (error as { stderr?: string }).stderr?.trim().split("\n").at(-1);
-    throw new Error(said || `${program} ${args.join(" ")} failed: ${(error as Error).message}`);
+    const { stderr, killed, message } = error as Error & { stderr?: string; killed?: boolean };
+    if (killed) throw new Error(`${asked} did not come to an end in ${TIMEOUT_S} s, so it was stopped.`);
+    throw new Error(stderr?.trim().split("\n").at(-1) || `${asked} failed: ${message}`);
   }
 }
