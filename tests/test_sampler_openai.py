@@ -17,7 +17,7 @@ import httpx
 import openai
 import psutil
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sampler import guard
@@ -365,6 +365,7 @@ def test_stop_strings(finish: Any, stop: tuple[str, ...], expected: tuple[str, s
     stop=st.lists(st.text("ab\n", max_size=4), max_size=3).map(tuple),
     usage=st.booleans(),
 )
+@settings(deadline=None)
 def test_a_stream_is_what_the_whole_answer_is(text: str, cuts: list[int], stop: tuple[str, ...], usage: bool) -> None:
     closed: list[bool] = []
 
