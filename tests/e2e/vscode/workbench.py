@@ -19,11 +19,12 @@ from urllib.parse import quote, urlencode
 from urllib.request import urlopen
 
 import psutil
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, TimeoutError
 
 ROOT = Path(__file__).parents[3]
 PICTURES = ROOT / "reports" / "e2e-vscode"
 PATIENCE_S = float(os.environ.get("SEEDFILL_TEST_PATIENCE_S", "60"))
+SAVING_MS = 2000
 CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 QUIET = {
     "security.workspace.trust.enabled": False,
@@ -238,9 +239,16 @@ class Window:
 
     def text(self) -> str:
         """The text, after saving what is not saved."""
-        if self.page.locator(".tab.active.dirty").count():
-            self.press("Control+s")
+        self.save()
         return self.file.read_bytes().decode()
+
+    def save(self) -> None:
+        """Save what is not saved; a busy machine is given time for it before it is asked again."""
+        unsaved = self.page.locator(".tab.active.dirty")
+        if unsaved.count():
+            self.press("Control+s")
+            with contextlib.suppress(TimeoutError):
+                unsaved.wait_for(state="detached", timeout=SAVING_MS)
 
     def wait_for_text(self, expected: str) -> None:
         eventually(lambda: self.text() == expected, f"the text {expected!r}", self.text)

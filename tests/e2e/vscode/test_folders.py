@@ -1,0 +1,78 @@
+"""A workspace of two folders: suggestions in both, each with its own settings and its own ignored files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.vscode.conftest import Open
+from tests.e2e.vscode.workbench import Window, eventually, write_settings
+from tests.support.lsp_scripted import Script
+
+SETTINGS = {"api": {"seedfill.completion.maxTokens": 7}, "tools": {"seedfill.completion.maxTokens": 9}}
+TEXT = "value = 1\nx =║\n"
+RULE = {"before": "x = ", "fills": ["value"]}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folders = tmp_path_factory.mktemp("workspace")
+    for name, settings in SETTINGS.items():
+        write_settings(folders / name / ".vscode" / "settings.json", settings)
+    (folders / "tools" / ".gitignore").write_text("*_private.py\n")
+    (folders / "all.code-workspace").write_text(json.dumps({"folders": [{"path": name} for name in SETTINGS]}))
+    return folders
+
+
+@pytest.fixture(scope="module")
+def _window(scripted: Path, open_window: Open, folders: Path) -> Window:
+    file = folders / "api" / "start.py"
+    file.write_text("")
+    return open_window(file=file, workspace=folders / "all.code-workspace", server__path=str(scripted)).ready()
+
+
+@pytest.fixture
+def window(_window: Window, script: Script) -> Window:
+    script.rules(RULE)
+    return _window
+
+
+def edit(window: Window, folder: Path, suffix: str = ".py") -> Window:
+    window.file = folder / "shapes.py"
+    return window.edit(TEXT, suffix=suffix)
+
+
+def test_each_folder_has_suggestions_by_its_own_settings(window: Window, script: Script, folders: Path) -> None:
+    for name in SETTINGS:
+        edit(window, folders / name).type(" ")
+        window.wait_for_ghost("value")
+        window.press("Tab")
+        window.wait_for_text("value = 1\nx = value\n")
+    limits = {request["path"]: request["max_tokens"] for request in script.entries("request")}
+    assert set(limits.values()) == {7, 9}, limits
+
+
+def test_a_file_that_one_folder_ignores_is_left_alone(window: Window, script: Script, folders: Path) -> None:
+    edit(window, folders / "tools", suffix="_private.py").type(" ")
+    window.wait_for_status("off")
+    window.command("Seedfill: Show Why")
+    window.wait_for_report("_private.py:2:5", "is excluded by", ".gitignore")
+    window.press("Control+j")
+    assert not script.entries("request")
+    edit(window, folders / "api", suffix="_private.py").type(" ")
+    window.wait_for_ghost("value")
+    window.ready()
+
+
+def test_switching_off_where_the_folder_says_so_keeps_to_the_folder(window: Window, folders: Path) -> None:
+    own = folders / "tools" / ".vscode" / "settings.json"
+    write_settings(own, {**SETTINGS["tools"], "seedfill.completion.enabled": True})
+    edit(window, folders / "tools").ready()
+    window.command("Seedfill: Switch Suggestions On or Off")
+    window.wait_for_status("off")
+    eventually(lambda: '"seedfill.completion.enabled": false' in own.read_text(), "the folder's setting", own.read_text)
+    edit(window, folders / "api").ready().type(" ")
+    window.wait_for_ghost("value")
+    edit(window, folders / "tools").wait_for_status("off")
