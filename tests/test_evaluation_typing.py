@@ -178,7 +178,8 @@ class Hesitant(Oracle, Timeless):
 
 
 def test_passes_for_nothing_are_counted() -> None:
-    tally = typed(Hesitant(LINES), speculative=False)
+    options = {"completion": {"debounceMs": 0, "speculative": False}}
+    tally = replay([AT_END], options=options, connect=Hesitant(LINES), clock=time.process_time)
     assert tally.forwards == tally.sampler_requests == len(LINES)
     assert not tally.cache_misses
 
