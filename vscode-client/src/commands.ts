@@ -6,16 +6,18 @@ import { pickModel, pickPause } from "./pickers";
 import { describeLast, describeStatistics, type Explanation, type Statistics } from "./reports";
 import type { Session } from "./session";
 import { toggle, toggleLanguage } from "./settings";
+import type { Status } from "./status";
 import { diagnose } from "./tools";
 
 interface Parts {
   readonly log: LogOutputChannel;
+  readonly status: Status;
   /** Remembers the instructions that were given. */
   readonly memory: Memento;
 }
 
 /** Register them all; what goes wrong in one is told to the person. */
-export function registerCommands(session: Session, { log, memory }: Parts): Disposable[] {
+export function registerCommands(session: Session, { log, status, memory }: Parts): Disposable[] {
   const reports = window.createOutputChannel("Seedfill Reports");
   const show = (report: string): void => {
     reports.replace(report);
@@ -30,7 +32,8 @@ export function registerCommands(session: Session, { log, memory }: Parts): Disp
     toggleLanguage,
     pause: () => pause(session),
     pickModel: async () => pickModel(await session.program()),
-    showWhy: async () => show(describeLast(await session.execute<Explanation | null>("seedfill.explain"))),
+    showWhy: async () =>
+      show(describeLast(await session.execute<Explanation | null>("seedfill.explain"), status.sentence)),
     showStatistics: async () => show(describeStatistics(await session.execute<Statistics | null>("seedfill.statistics"))),
     doctor: async () => show(await diagnose(await session.program())),
     restart: () => session.restart(),

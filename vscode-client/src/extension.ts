@@ -33,7 +33,7 @@ export function activate(context: ExtensionContext): void {
     log,
     status,
     hunks,
-    ...registerCommands(ours, { log, memory: context.globalState }),
+    ...registerCommands(ours, { log, status, memory: context.globalState }),
     workspace.onDidOpenTextDocument(startIfWanted),
     window.onDidChangeActiveTextEditor(() => (status.areExpected = areExpected())),
     workspace.onDidChangeConfiguration(async (change) => {

@@ -35,9 +35,9 @@ export interface Statistics {
   readonly ms_p95: number | null;
 }
 
-/** What became of the last request for a suggestion, and why. */
-export function describeLast(last: Explanation | null | undefined): string {
-  if (!last) return "Nothing was asked for in this window yet.\n";
+/** What became of the last request for a suggestion, and why; `now` says what Seedfill is doing. */
+export function describeLast(last: Explanation | null | undefined, now: string): string {
+  if (!last) return `No request for a suggestion has ended in this window yet.\nNow: ${now}\n`;
   const place = `${fileOf(last.document)}:${last.line}:${last.column}`;
   const times = Object.entries(last.ms).map(([part, ms]) => `${part} ${ms.toFixed(0)} ms`);
   return [

@@ -48,6 +48,11 @@ export class Status implements Disposable {
     this.#item.show();
   }
 
+  /** What the item says when it is pointed at. */
+  get sentence(): string {
+    return this.#message || SENTENCES[this.#shown()];
+  }
+
   /** Whether the settings want suggestions here, unasked; the server may have further reasons to be off. */
   set areExpected(value: boolean) {
     this.#areExpected = value;
@@ -80,7 +85,7 @@ export class Status implements Disposable {
     const shown = this.#shown();
     const percent = shown === "loading" ? this.#message.match(/\d+\s?%/)?.[0] : undefined;
     this.#item.text = [ICONS[shown], "Seedfill", percent].filter(Boolean).join(" ");
-    this.#item.tooltip = this.#message || SENTENCES[shown];
+    this.#item.tooltip = this.sentence;
     this.#item.accessibilityInformation = { label: `Seedfill: ${shown}` };
     this.#item.backgroundColor = shown === "error" ? new ThemeColor("statusBarItem.errorBackground") : undefined;
     this.#item.command = shown === "error" ? LOG : MENU;
