@@ -1,6 +1,7 @@
-// What lines become while the model writes them: shown behind the old ones, which fade, until it is over.
+// What lines become while the model writes them: shown behind the old ones, which fade, until it is over. Lines that
+// stay as they are stay as they look.
 
-import { type Disposable, type TextEditor, ThemeColor, Uri, window } from "vscode";
+import { type Disposable, type TextEditor, type TextLine, ThemeColor, Uri, window } from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
 
 interface Preview {
@@ -14,6 +15,12 @@ interface Preview {
 interface Place {
   readonly line: number;
   readonly character: number;
+}
+
+interface Becoming {
+  readonly line: TextLine;
+  /** Undefined where nothing has been written yet. */
+  readonly becomes: string | undefined;
 }
 
 const FADED = window.createTextEditorDecorationType({ opacity: "0.45" });
@@ -34,15 +41,24 @@ export function showPreviews(client: LanguageClient): Disposable {
 
 function draw(editor: TextEditor, { range, text }: Preview): void {
   const written = text?.split("\n") ?? [];
-  const lastLine = range.end.character === 0 ? range.end.line - 1 : range.end.line;
-  const lines = Array.from({ length: Math.max(0, lastLine - range.start.line + 1) }, (_, i) => range.start.line + i);
-  const ranges = lines.filter((n) => n < editor.document.lineCount).map((n) => editor.document.lineAt(n).range);
-  editor.setDecorations(FADED, text === null ? [] : ranges);
+  const changed = text === null ? [] : linesOf(editor, range).map((line, i, all) => become(line, written, i, all.length));
+  const drawn = changed.filter(({ line, becomes }) => becomes !== line.text);
+  editor.setDecorations(FADED, drawn.map(({ line }) => line.range));
   editor.setDecorations(
     WRITTEN,
-    ranges.flatMap((place, i) => {
-      const contentText = i === ranges.length - 1 ? written.slice(i).join(" ⏎ ") : written[i];
-      return contentText ? [{ range: place, renderOptions: { after: { contentText } } }] : [];
+    drawn.flatMap(({ line, becomes }) => {
+      const contentText = becomes?.trim();
+      return contentText ? [{ range: line.range, renderOptions: { after: { contentText } } }] : [];
     }),
   );
+}
+
+function linesOf({ document }: TextEditor, { start, end }: Preview["range"]): TextLine[] {
+  const last = Math.min(end.character === 0 ? end.line - 1 : end.line, document.lineCount - 1);
+  return Array.from({ length: Math.max(0, last - start.line + 1) }, (_, i) => document.lineAt(start.line + i));
+}
+
+/** What the line at `i` of `n` has become so far; the last one takes all that is longer than the old text. */
+function become(line: TextLine, written: readonly string[], i: number, n: number): Becoming {
+  return { line, becomes: i === n - 1 ? written.slice(i).join(" ⏎ ") : written[i] };
 }
