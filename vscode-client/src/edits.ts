@@ -28,6 +28,9 @@ export async function editSelection(session: Session, command: string): Promise<
 
 type Result = ApplyWorkspaceEditResult | ResponseError<void>;
 
+/** Where VS Code shows no lenses, so that parts could not be decided on. */
+const NOTEBOOK_CELL = "vscode-notebook-cell";
+
 /** Apply an edit of the server by way of `apply`, and show its parts where all is in one document. */
 export async function applyInParts(
   { edit }: ApplyWorkspaceEditParams,
@@ -37,7 +40,7 @@ export async function applyInParts(
   const [change, ...others] = edit.documentChanges ?? [];
   const isOne = change !== undefined && TextDocumentEdit.is(change) && others.length === 0;
   const document = isOne ? workspace.textDocuments.find((open) => sameUri(open, change.textDocument.uri)) : undefined;
-  if (!isOne || !document) return apply();
+  if (!isOne || !document || document.uri.scheme === NOTEBOOK_CELL) return apply();
   const before = document.getText();
   const changes = (change.edits as TextEdit[]).map((edit) => offsets(document, edit)).sort((a, b) => a.start - b.start);
   const result = await apply();
