@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from lsp_server.context import Place
 from lsp_server.edits import Replacement, newline_of, seen
 from lsp_server.postprocess import postprocess
 from sampler.hole_groups import group_pieces, hole_groups
 from sampler.messages import InfillRequest
+from sampler.refilling import refill
 from sampler.rewriting import Infill, Refusal
 from sampler.syntax import holes
+from sampler.windows import prefix_window, suffix_window
 
 MARKER = "▢"
 MAX_HOLES = 32
@@ -43,7 +45,9 @@ def find_holes(text: str, language: str, start: int, end: int) -> list[tuple[int
 
 
 async def fill(infill: Infill, text: str, spans: list[tuple[int, int]], request: InfillRequest) -> list[Replacement]:
-    """What becomes of the holes; `request` says all but the pieces. A hole that nothing fits stays as it is.
+    """What becomes of the holes; `request` says all but the pieces.
+
+    A hole whose fill does not fit is tried once more by itself; one that nothing fits stays as it is.
 
     Raises Refusal where there is none, or too many.
     """
@@ -56,9 +60,14 @@ async def fill(infill: Infill, text: str, spans: list[tuple[int, int]], request:
     filled, fills = pieces[0], list[str]()
     for group in hole_groups(pieces):
         result = await infill(replace(request, pieces=group_pieces(filled, pieces, group)))
-        for hole, written in zip(group, result.candidates[0].fills, strict=True):
-            after = "".join(pieces[hole + 1 :])
-            fills.append(postprocess(written, Place(before=filled, after=after, language=request.language)))
+        together = result.candidates[0].fills
+        for i, (hole, written) in enumerate(zip(group, together, strict=True)):
+            others = chain(*zip(pieces[hole + 1 : group.stop], together[i + 1 :], strict=True))
+            after = "".join((*others, *pieces[group.stop :]))
+            place = Place(before=filled, after=after, language=request.language)
+            fills.append(postprocess(written, place))
+            if written.strip() and not fills[-1]:
+                fills[-1] = await _once_more(infill, request, place)
             filled += (fills[-1] or seen(text[slice(*spans[hole])])) + pieces[hole + 1]
     newline = newline_of(text)
     return [
@@ -66,6 +75,13 @@ async def fill(infill: Infill, text: str, spans: list[tuple[int, int]], request:
         for (start, end), written in zip(spans, fills, strict=True)
         if written and written != text[start:end]
     ]
+
+
+async def _once_more(infill: Infill, request: InfillRequest, place: Place) -> str:
+    """What fits into one hole whose first fill did not, with the parser in the loop."""
+    alone = replace(request, pieces=(prefix_window(place.before), suffix_window(place.after)))
+    found = await refill(infill, alone)
+    return postprocess(found.candidates[0].fills[0], place)
 
 
 def _is_on_purpose(text: str, start: int) -> bool:

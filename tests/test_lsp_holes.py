@@ -89,6 +89,15 @@ async def test_a_hole_that_nothing_fits_stays() -> None:
     assert applied(text, changes) == "def f():\n    pass\nx = 1\n"
 
 
+async def test_a_fill_that_does_not_fit_is_tried_once_more_alone() -> None:
+    text = "def f(a):\n    pass\nx = ▢\n"
+    sampler = Numbered("return (a", "1", "return (a", "return (a)")
+    changes = await fill(sampler, text, find_holes(text, "python", 0, len(text)), REQUEST)
+    assert applied(text, changes) == "def f(a):\n    return (a)\nx = 1\n"
+    assert [request.pieces for request in sampler.requests[1:]] == [("def f(a):\n    ", "\nx = 1\n")] * 2
+    assert [request.n_candidates for request in sampler.requests] == [1, 1, 3]
+
+
 @pytest.mark.parametrize(("spans", "sentence"), [([], "no hole"), ([(0, 0)] * (MAX_HOLES + 1), "select fewer")])
 async def test_too_few_and_too_many_are_refused(spans: list[tuple[int, int]], sentence: str) -> None:
     with pytest.raises(Refusal, match=sentence):
