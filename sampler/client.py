@@ -120,6 +120,7 @@ class SamplerClient:
         """What the service says of itself, None where none runs; `start` starts one and raises SamplerError."""
         if start:
             await self._connect()
+            await self._wait_while_loading()
         return await self._ask_health() if self._mode == "shared" or self._http else None
 
     async def close(self) -> None:
@@ -205,6 +206,14 @@ class SamplerClient:
             if time.monotonic() > deadline:
                 raise self._failed("No sampler service answers: run `seedfill stop`, then try again.")
             await asyncio.sleep(POLL_S)
+
+    async def _wait_while_loading(self) -> None:
+        """A request would be told when the service has loaded; without one, somebody has to ask."""
+        while (health := await self._ask_health()) is not None and health.status == "loading":
+            self._check_open()
+            await asyncio.sleep(POLL_S)
+        if health is not None and health.status == "ready":
+            self._tell(State("ready"))
 
     async def _ask_health(self) -> Health | None:
         """None where nobody answers, or something that is no sampler: a service that starts takes its place."""

@@ -63,6 +63,24 @@ async def test_first_request_starts_a_service_and_gets_an_answer(home: Home) -> 
     assert states[-2:] == [State("loading", "scripted", 0.5), State("ready")]
 
 
+async def test_who_asks_for_nothing_is_told_too_when_the_service_has_loaded(home: Home) -> None:
+    home.script(build_waits_for=f"{home.folder}/go")
+    states: list[State] = []
+    loading = asyncio.Event()
+
+    def on_state(state: State) -> None:
+        states.append(state)
+        if state.phase == "loading":
+            loading.set()
+
+    async with SamplerClient(command=COMMAND, on_state=on_state) as sampler:
+        warming = asyncio.create_task(sampler.health(start=True))
+        await until(loading)
+        (home.folder / "go").touch()
+        await warming
+    assert states[-1] == State("ready")
+
+
 async def test_the_service_shares_nothing_with_who_started_it(sampler: SamplerClient) -> None:
     service = psutil.Process((await running(sampler)).pid)
     assert os.getsid(service.pid) == service.pid
