@@ -1,5 +1,20 @@
-"""`python -m seedfill` is the command `seedfill`."""
+"""The command `seedfill`, and `python -m seedfill`. An editor that starts its server need not wait for the others."""
 
-from seedfill.cli import main
+import sys
 
-main()
+AS_EDITORS_START_IT = (["lsp"], ["lsp", "--stdio"])
+
+
+def main() -> None:
+    """Serve an editor at once; anything else is for the command line to read."""
+    if sys.argv[1:] in AS_EDITORS_START_IT:
+        from lsp_server.server import run
+
+        sys.exit(run())
+    from seedfill.cli import main
+
+    main()
+
+
+if __name__ == "__main__":
+    main()
