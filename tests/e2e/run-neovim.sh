@@ -5,5 +5,5 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 NVIM=$(tests/e2e/setup-neovim.sh)
 export NVIM
-exec "${PYTHON:-python3}" -m pytest tests/e2e/test_neovim.py -o addopts= --junit-prefix=neovim \
+exec "${PYTHON:-python3}" -m pytest tests/e2e/test_neovim.py tests/e2e/test_neovim_edits.py -o addopts= --junit-prefix=neovim \
   --junitxml=reports/e2e-neovim.xml "$@"
