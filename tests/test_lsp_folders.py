@@ -26,7 +26,8 @@ class Configuration:
 
     def __init__(self, of_window: dict[str, Any], of_folders: dict[str, dict[str, Any]]) -> None:
         base = {"debounceMs": 0, "speculative": False}
-        self.given = {None: {**base, **of_window}, **{uri: {**base, **own} for uri, own in of_folders.items()}}
+        self.given: dict[str | None, dict[str, Any]] = {None: {**base, **of_window}}
+        self.given |= {uri: {**base, **own} for uri, own in of_folders.items()}
         self.asked: list[list[str | None]] = []
         self._news = asyncio.Event()
 
