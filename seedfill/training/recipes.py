@@ -131,12 +131,9 @@ LOCAL_EDITS = (
     "boolean_return",
     "dead_code",
     "debug_prints",
-    "guard_clause",
     "identity_with_none",
     "inline_variable",
     "literals",
-    "missing_return",
-    "rename",
     "unused_variable",
 )
 """Edits of a few tokens that the selection itself shows how to make: what a model of a few million weights learns."""
