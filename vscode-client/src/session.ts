@@ -89,7 +89,8 @@ export class Session {
     const client = this.#client;
     this.#client = undefined;
     await this.#offer([]);
-    if (client?.isRunning()) await client.dispose();
+    // A server that takes too long to leave is ended by the client; it must not keep the next one from starting.
+    if (client?.isRunning()) await client.dispose().catch((error: unknown) => this.#surroundings.log.warn(String(error)));
   }
 
   /** The palette shows a command only while there is a server that can do it. */
