@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from seedfill.commands.edit_measures import WriteOption, _check, _write_own
-from seedfill.commands.evaluate import _engine, _progress
+from seedfill.commands.edit_measures import WriteOption, check_writing, write_own
+from seedfill.commands.measuring import own_engine, progress_bar
 from seedfill.commands.output import JsonOption, complain, print_json, stderr_console, stdout_console
 from seedfill.errors import BadInput
 from seedfill.source import replace_file
@@ -53,13 +53,13 @@ def calibration(
     from seedfill.evaluation.calibration import draw, measure
     from seedfill.evaluation.tasks import read_tasks, spread
 
-    _check(model, write=write)
+    check_writing(model, write=write)
     if plot is not None and not plot.absolute().parent.is_dir():
         raise BadInput(f"There is no folder {plot.absolute().parent} to write {plot.name} to.")
     chosen = spread(read_tasks(tasks), limit)
     if by == "tests" and not any(task.test for task in chosen):
         raise BadInput(f"{tasks} holds no tests: use --by text.")
-    with _engine(model, device) as engine, _progress("Answering", len(chosen)) as advance:
+    with own_engine(model, device) as engine, progress_bar("Answering", len(chosen)) as advance:
         points = _points(engine, chosen, by, max_tokens, seed, advance)
     if len(points) < len(chosen):
         complain(f"{len(chosen) - len(points)} of {len(chosen)} tasks got no text or cannot be judged.")
@@ -67,7 +67,7 @@ def calibration(
     if plot is not None:
         replace_file(plot, draw(figures, title=f"{tasks.name}: {len(points)} answers"))
     if write:
-        _write_own(model, confidence_floor=1.0 if figures["floor"] is None else round(figures["floor"], 4))
+        write_own(model, confidence_floor=1.0 if figures["floor"] is None else round(figures["floor"], 4))
     if as_json:
         print_json({**figures, "written": write})
     else:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seedfill.commands.evaluate import (
+from seedfill.commands.measuring import (
     DeviceOption,
     FloorOption,
     LimitOption,
@@ -16,11 +16,11 @@ from seedfill.commands.evaluate import (
     OutOption,
     SeedOption,
     TasksArgument,
-    _chosen,
-    _engine,
-    _floor,
-    _progress,
-    _write,
+    chosen_tasks,
+    floor_of_edits,
+    own_engine,
+    progress_bar,
+    write_answers,
 )
 from seedfill.commands.output import JsonOption, print_json, stdout_console
 from seedfill.errors import BadInput
@@ -57,14 +57,14 @@ def presets(
     from seedfill.evaluation.editor import EditOptions, SamplerEditor
     from seedfill.evaluation.edits import prediction
 
-    _check(model, write=write)
-    asked = _in_menu_words(_chosen(read_edit_tasks, tasks, None, out), per_preset)
+    check_writing(model, write=write)
+    asked = _in_menu_words(chosen_tasks(read_edit_tasks, tasks, None, out), per_preset)
     if not asked:
         raise BadInput(f"{tasks} holds no edits that the menu has: `seedfill train instruct-set` makes some.")
-    options = EditOptions(seed=seed, floor=_floor(model, floor))
-    with _engine(model, device) as engine, _progress("Editing", len(asked)) as advance:
+    options = EditOptions(seed=seed, floor=floor_of_edits(model, floor))
+    with own_engine(model, device) as engine, progress_bar("Editing", len(asked)) as advance:
         answers, verdicts = _answered(SamplerEditor(engine, options), asked, parallel, advance, strictly=True)
-    _write(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
+    write_answers(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
     kinds = _by_preset(asked, answers, verdicts)
     good = {
         kind: round(row["pass_at_1"], 3)
@@ -72,7 +72,7 @@ def presets(
         if row["n"] >= min_tasks and row["pass_at_1"] >= MIN_PASS_RATE
     }
     if write:
-        _write_own(model, presets=good)
+        write_own(model, presets=good)
     _show_presets({"n": len(asked), "presets": kinds, "offered": good, "written": write}, as_json=as_json)
 
 
@@ -101,15 +101,15 @@ def edit_floor(
     from seedfill.evaluation.editor import EditOptions, SamplerEditor
     from seedfill.evaluation.edits import prediction
 
-    _check(model, write=write)
-    asked = with_beyond(_chosen(read_edit_tasks, tasks, limit, out))
-    with _engine(model, device) as engine, _progress("Editing", len(asked)) as advance:
+    check_writing(model, write=write)
+    asked = with_beyond(chosen_tasks(read_edit_tasks, tasks, limit, out))
+    with own_engine(model, device) as engine, progress_bar("Editing", len(asked)) as advance:
         editor = SamplerEditor(engine, EditOptions(seed=seed, floor=0.0))
         answers, verdicts = _answered(editor, asked, parallel, advance)
-    _write(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
+    write_answers(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
     figures = floor_figures(asked, answers, verdicts, target)
     if write:
-        _write_own(model, edit_confidence_floor=round(figures["floor"], 4))
+        write_own(model, edit_confidence_floor=round(figures["floor"], 4))
     _show_floor({**figures, "written": write}, as_json=as_json)
 
 
@@ -149,7 +149,7 @@ def _by_preset(asked: list[Any], answers: list[Any], verdicts: list[Any]) -> dic
     return dict(sorted(kinds.items(), key=lambda item: -item[1]["pass_at_1"]))
 
 
-def _check(model: Path | None, *, write: bool) -> None:
+def check_writing(model: Path | None, *, write: bool) -> None:
     """Complain before the work begins of what could not be written afterwards."""
     if write and model is None:
         raise BadInput("--write needs --model FOLDER, whose config.json is to be written.")
@@ -170,7 +170,8 @@ def _own(model: Path | None) -> tuple[Path, dict[str, Any]]:
     raise BadInput(f'{path} has no section "seedfill" to write to: name the folder of a model of this package.')
 
 
-def _write_own(model: Path | None, **values: Any) -> None:
+def write_own(model: Path | None, **values: Any) -> None:
+    """Set these entries of the section "seedfill" in the model's config.json."""
     path, config = _own(model)
     config["seedfill"].update(values)
     replace_file(path, f"{json.dumps(config, indent=2)}\n".encode())

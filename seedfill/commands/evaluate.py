@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from sampler.messages import Policy, Start
-from sampler.paths import obstacle
+from sampler.messages import Start
+from seedfill.commands.measuring import (
+    BlockSizeOption,
+    DeviceOption,
+    FloorOption,
+    LimitOption,
+    ModelOption,
+    OutOption,
+    ParserLoopOption,
+    PolicyOption,
+    SeedOption,
+    TasksArgument,
+    ThresholdOption,
+    chosen_tasks,
+    floor_of_edits,
+    own_engine,
+    progress_bar,
+    write_answers,
+)
 from seedfill.commands.output import JsonOption, complain, print_json, stderr_console, stdout_console
 from seedfill.errors import BadInput, CommandError
-from seedfill.source import replace_file
-
-if TYPE_CHECKING:
-    from seedfill.evaluation.tasks import Task
 
 app = typer.Typer(no_args_is_help=True)
-
-LimitOption = Annotated[int | None, typer.Option(min=1, help="So many tasks, spread evenly over the source problems.")]
-OutOption = Annotated[Path | None, typer.Option(metavar="PREDICTIONS", help="Write an answer a line to this file.")]
-SeedOption = Annotated[int, typer.Option(help="The same seed gives the same answers.")]
-PolicyOption = Annotated[Policy | None, typer.Option(help="How positions are chosen; the model's own by default.")]
-BlockSizeOption = Annotated[int | None, typer.Option(min=1, max=128, help="Positions denoised together.")]
-ThresholdOption = Annotated[float | None, typer.Option(min=0, help="The policy's threshold.")]
-ModelOption = Annotated[Path | None, typer.Option(help="A model's folder; the shipped one by default.")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-FloorOption = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Refuse edits that the model is less sure of; its own by default.")
-]
-ParserLoopOption = Annotated[
-    bool, typer.Option(help="Have what does not parse written again, and leave it out if that does not help.")
-]
-TasksArgument = Annotated[Path, typer.Argument(help="JSON lines, gzipped or not.", show_default=False)]
 
 
 @app.callback()
@@ -71,7 +66,7 @@ def infill(
     from seedfill.evaluation.infill import InfillOptions, answer_tasks, figures, judge, prediction
     from seedfill.evaluation.tasks import read_tasks
 
-    chosen = _chosen(read_tasks, tasks, limit, out)
+    chosen = chosen_tasks(read_tasks, tasks, limit, out)
     options = InfillOptions(
         seed=seed,
         max_tokens=max_tokens,
@@ -80,11 +75,11 @@ def infill(
         block_size=block_size,
         threshold=threshold,
     )
-    with _engine(model, device) as engine, _progress("Answering", len(chosen)) as advance:
+    with own_engine(model, device) as engine, progress_bar("Answering", len(chosen)) as advance:
         answers = answer_tasks(engine, chosen, options, advance)
     with stderr_console().status("Running the tests …"):
         verdicts = judge(chosen, answers)
-    _write(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
+    write_answers(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
     n_failed = sum(answer.error is not None for answer in answers)
     if n_failed:
         complain(f"{n_failed} of {len(answers)} tasks could not be answered and count as empty answers.")
@@ -124,22 +119,22 @@ def edit(
     from seedfill.evaluation.editor import EditOptions, SamplerEditor
     from seedfill.evaluation.edits import answer_edits, edit_figures, judge_edits, prediction
 
-    chosen = _chosen(read_edit_tasks, tasks, limit, out)
+    chosen = chosen_tasks(read_edit_tasks, tasks, limit, out)
     options = EditOptions(
         seed=seed,
         start=start,
-        floor=_floor(model, floor),
+        floor=floor_of_edits(model, floor),
         parse_rounds=PARSE_ROUNDS if parser_loop else None,
         policy=policy,
         block_size=block_size,
         threshold=threshold,
         edit_threshold=edit_threshold,
     )
-    with _engine(model, device) as engine, _progress("Editing", len(chosen)) as advance:
+    with own_engine(model, device) as engine, progress_bar("Editing", len(chosen)) as advance:
         answers = answer_edits(SamplerEditor(engine, options), chosen, advance)
     with stderr_console().status("Running the tests …"):
         verdicts = judge_edits(chosen, answers)
-    _write(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
+    write_answers(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
     if all(answer.refused for answer in answers):
         complain(f"All edits were refused, the first one because: {answers[0].refusal}")
     body = edit_figures(chosen, answers, verdicts)
@@ -176,18 +171,11 @@ def typing(
     if not typed:
         raise BadInput("There is nothing to retype: every file is blank.")
     try:
-        with _progress("Typing", keys) as advance:
+        with progress_bar("Typing", keys) as advance:
             tally = replay(typed, seed=seed, options=options, on_key=advance)
     except SamplerError as error:
         raise CommandError(str(error)) from None
     _show(tally.figures(), as_json=as_json)
-
-
-def _floor(model: Path | None, floor: float | None) -> float:
-    """How sure a model must be of an edit: as asked for, or as its config.json says."""
-    from lsp_server.model_facts import model_facts
-
-    return model_facts(str(model) if model else None).edit_confidence_floor if floor is None else floor
 
 
 def _unix(text: str) -> str:
@@ -208,73 +196,6 @@ def _nested(assignments: list[str]) -> dict[str, Any]:
             value = raw
         nested.setdefault(section, {})[key] = value
     return nested
-
-
-def _chosen(read: Callable[[Path], Sequence[Task]], path: Path, limit: int | None, out: Path | None) -> list[Task]:
-    """The tasks to answer; complains before the work begins of what would spoil it."""
-    from seedfill.evaluation.tasks import spread
-
-    if out is not None:
-        _check_writable(out)
-    chosen = spread(read(path), limit)
-    if limit is not None and len(chosen) < limit:
-        complain(f"{path} holds {len(chosen)} tasks, not {limit}; all of them are taken.")
-    return chosen
-
-
-def _check_writable(out: Path) -> None:
-    folder = out.resolve().parent
-    if out.exists() and not out.is_file():  # a folder, or a device that would be replaced by a file
-        raise BadInput(f"{out} is not a regular file: name another one to write the answers to.")
-    if not folder.is_dir():
-        raise BadInput(f"There is no folder {folder} to write {out.name} to.")
-    if obstacle(folder) is not None:
-        raise BadInput(f"{folder} cannot be written: name another place for {out.name}.")
-
-
-def _write(out: Path | None, lines: list[dict[str, Any]]) -> None:
-    if out is not None:
-        replace_file(out, "".join(json.dumps(line) + "\n" for line in lines).encode())
-
-
-@contextmanager
-def _engine(model: Path | None, device: str) -> Iterator[Any]:
-    """An engine of our own: an evaluation must not take its turn behind somebody's editor."""
-    from sampler.devices import NoDevice, wait_passively
-
-    wait_passively()
-    from sampler.engine import Engine
-
-    if model is not None:
-        _check(model)
-    try:
-        engine = Engine(device=device, default_model=model)
-    except NoDevice as error:
-        raise BadInput(str(error)) from None
-    with closing(engine):
-        yield engine
-
-
-def _check(folder: Path) -> None:
-    """Complain of a folder that holds no model now, not once for each task."""
-    from seedfill.installed import DamagedModel, read_model
-
-    try:
-        read_model(folder)
-    except DamagedModel as error:
-        raise BadInput(str(error)) from None
-
-
-@contextmanager
-def _progress(label: str, total: int) -> Iterator[Any]:
-    """A bar on stderr; yields what moves it one step on."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = stderr_console()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(label, total=total)
-        yield lambda: progress.advance(task)
 
 
 def _show(body: dict[str, Any], *, as_json: bool) -> None:
