@@ -38,6 +38,10 @@ class Canvas:
     one_line: bool = False
     wants_text: bool = False
     """Whether a span may not end before its first token."""
+    begins: str = ""
+    """What the first token begins with: the text of the prefix' last token, taken back, since a cursor cuts tokens."""
+    first_ids: tuple[int, ...] = ()
+    """The tokens that begin so, where there is something to begin with."""
 
     @property
     def is_fixed(self) -> bool:
@@ -85,9 +89,14 @@ class Canvas:
             return texts
         return ("".join(chain.from_iterable(zip(self.locked, (*texts, ""), strict=True))),)
 
+    def n_tokens(self, span: Span, tokenizer: Tokenizer) -> int:
+        """How many tokens a span got, the end included; one that only says again what the prefix had is none."""
+        return len(span.tokens) - (bool(self.begins) and tokenizer.decode(span.tokens[:1]) == self.begins)
+
     def fill(self, span: Span, tokenizer: Tokenizer, mask_id: int) -> str:
         """The text of a span so far, without its end."""
         text = tokenizer.decode(span.text_tokens(mask_id))
+        text = text[len(self.begins) :] if text.startswith(self.begins) else ""
         return text.split("\n", 1)[0].removesuffix("\r") if self.one_line else text
 
 
@@ -106,9 +115,27 @@ def canvases(request: InfillRequest, tokenizer: Tokenizer, profile: FamilyProfil
         ]
     if request.edit is not None:
         return [_edit(request, request.edit, tokenizer, profile.end_id, max_positions)]
-    context = _context(request, tokenizer, max_positions)
+    pieces, begins = _healed(request, tokenizer)
+    context = _context(request, pieces, tokenizer, max_positions)
     canvas = from_context(context, request.max_tokens, stop_ids, one_line=request.one_line)
-    return [replace(canvas, wants_text=request.wants_text)]
+    first_ids = tuple(tokenizer.starting_with(begins.encode())) if begins else ()
+    return [replace(canvas, wants_text=request.wants_text, begins=begins, first_ids=first_ids)]
+
+
+def _healed(request: InfillRequest, tokenizer: Tokenizer) -> tuple[list[list[int]], str]:
+    """The pieces' tokens, the prefix without its last one, and the text of that one; all of them where it stays.
+
+    A cursor cuts the tokens that a whole text would have been. So the last one is chosen anew, among those that go on
+    from it: the model knows whole tokens better than halves. It stays where it begins a line, where it is no text by
+    itself, and where somebody is not to get nothing.
+    """
+    pieces = tokenizer.encode_batch(list(request.pieces))
+    if len(pieces) != 2 or not pieces[0] or request.wants_text or request.max_tokens == 1:
+        return pieces, ""
+    begins = tokenizer.decode(pieces[0][-1:])
+    if "\n" in begins or "\ufffd" in begins:
+        return pieces, ""
+    return [pieces[0][:-1], pieces[1]], begins
 
 
 def from_context(context: Context, limit: int, stop_ids: frozenset[int], *, one_line: bool = False) -> Canvas:
@@ -233,15 +260,15 @@ def _free_stretches(stretches: list[str]) -> tuple[tuple[str, ...], list[str]]:
     return tuple(locked), free
 
 
-def _context(request: InfillRequest, tokenizer: Tokenizer, max_positions: int) -> Context:
-    """The context of the suffix-first layouts, cut to what the positions leave room for."""
+def _context(request: InfillRequest, tokens: list[list[int]], tokenizer: Tokenizer, max_positions: int) -> Context:
+    """The context of the suffix-first layouts with the pieces' `tokens`, cut to what the positions leave room for."""
     n_holes = len(request.pieces) - 1
     n_live = request.max_tokens if n_holes == 1 else n_holes * HOLE_STRIDE
     budget = max_positions - n_live - n_holes - 4  # reserved tokens between the parts
     if budget <= 0:
         raise BadMessage(f"The model reads {max_positions} tokens at once, which this request's spans use up.")
     head = _header(request, tokenizer, budget // 2)
-    pieces = cut_pieces(tokenizer.encode_batch(list(request.pieces)), budget - len(head), tokenizer.newline_ids)
+    pieces = cut_pieces(tokens, budget - len(head), tokenizer.newline_ids)
     if n_holes == 1:
         return layout.suffix_first(tokenizer, head, pieces[0], pieces[1])
     return layout.holes(tokenizer, head, pieces)

@@ -97,6 +97,7 @@ def start_row(model: Model, canvas: Canvas, sampling: Sampling, slot: ContextSlo
     if slot is not None and not canvas.spans[0].anchor:
         span = canvas.spans[0]
         span.carry = forbid(model.backbone.logits(slot.last_hidden), model.is_forbidden)
+        span.carry = _begun(canvas, span.carry[None], torch.tensor([True]))[0]
         if sampling.is_checked:
             logits = _without_end(span, torch.arange(1), span.carry[None], canvas)
             logits = _without_nothing(canvas, logits, torch.tensor([True]))
@@ -244,7 +245,8 @@ def _answers(span: Span, where: Tensor, logits: Tensor, row: Row) -> list[tuple[
     """What becomes of which tokens: (index in the block, answer, probability)."""
     logits = _without_end(span, where, logits, row.canvas)
     if not span.tokens:
-        logits = _without_nothing(row.canvas, logits, where == _block(span).n_anchor)
+        is_first = where == _block(span).n_anchor
+        logits = _begun(row.canvas, _without_nothing(row.canvas, logits, is_first), is_first)
     if row.phase == "unmask":
         proposal, taken = unmask(logits, row.sampling)
         if span.old is not None:
@@ -266,6 +268,15 @@ def _without_end(span: Span, where: Tensor, logits: Tensor, canvas: Canvas) -> T
 def _without_nothing(canvas: Canvas, logits: Tensor, is_first: Tensor) -> Tensor:
     """Logits (m, V) without an end in a span's first place, `is_first` (m,), where text is wanted."""
     return _without_stop(canvas, logits, is_first) if canvas.wants_text else logits
+
+
+def _begun(canvas: Canvas, logits: Tensor, is_first: Tensor) -> Tensor:
+    """Logits (m, V) with only those tokens in a span's first place, `is_first` (m,), that it may begin with."""
+    if not canvas.first_ids:
+        return logits
+    barred = is_first.to(logits.device)[:, None].repeat(1, logits.shape[-1])
+    barred[:, list(canvas.first_ids)] = False
+    return logits.masked_fill(barred, -torch.inf)
 
 
 def _without_stop(canvas: Canvas, logits: Tensor, where: Tensor) -> Tensor:

@@ -330,7 +330,7 @@ def _candidate(row: Row, model: LoadedModel) -> Candidate:
     log_probs = [log_prob for span in spans for log_prob in _telling(span, row.sampling)]
     return Candidate(
         fills=_fills(row.canvas, model),
-        tokens=sum(len(span.tokens) for span in spans),
+        tokens=sum(row.canvas.n_tokens(span, model.tokenizer) for span in spans),
         forwards=row.n_forwards,
         confidence=_mean(map(math.exp, log_probs)),
         finish=_finish(row.canvas),

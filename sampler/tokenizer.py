@@ -77,6 +77,10 @@ class Tokenizer:
         texts = [self._bpe.id_to_token(i) or "" for i in range(self.vocab_size)]
         return [b"" if i in added else bytes(_BYTE_OF[c] for c in text) for i, text in enumerate(texts)]
 
+    def starting_with(self, begins: bytes) -> list[int]:
+        """The tokens whose text begins with these bytes, which are some."""
+        return [i for i, text in enumerate(self.token_bytes) if text.startswith(begins)]
+
     @cached_property
     def newline_ids(self) -> frozenset[int]:
         """Tokens that write a line break, alone or among other characters."""

@@ -45,9 +45,30 @@ def text(tokens: list[int]) -> str:
 
 
 def test_one_span_is_laid_out_suffix_first() -> None:
-    (canvas,) = build("a = ", "\nb", max_tokens=9)
+    (canvas,) = build("a = ", "\nb", max_tokens=9, wants_text=True)
     assert text(canvas.context).endswith("<suffix>\nb<prefix>a = <middle>")
     assert [(span.start, span.limit, span.anchor) for span in canvas.spans] == [(len(canvas.context), 9, [])]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "is_taken"),
+    [
+        ("a = ", True),
+        ("def f(x):\n    ret", True),
+        ("self.na", True),
+        ("", False),
+        ("x\n", False),  # a line begins with the token
+        ("x\n    ", False),
+        ("name = 'é", False),  # half a character
+    ],
+)
+def test_a_token_that_the_cursor_may_have_cut_is_taken_back(prefix: str, is_taken: bool) -> None:
+    (canvas,) = build(prefix, "\nb", max_tokens=9)
+    kept = canvas.context[canvas.context.index(TOKENIZER.id("<prefix>")) + 1 : -1]
+    assert TOKENIZER.decode(kept) + canvas.begins == prefix
+    assert bool(canvas.begins) is is_taken
+    assert all(TOKENIZER.token_bytes[token].startswith(canvas.begins.encode()) for token in canvas.first_ids)
+    assert bool(canvas.first_ids) is bool(canvas.begins)
 
 
 def test_holes_stand_a_stride_apart_behind_their_sentinels() -> None:
@@ -140,7 +161,7 @@ def test_blocks_open_at_the_anchor_and_close_to_text() -> None:
 
 
 def test_an_end_token_ends_the_span_and_is_not_text() -> None:
-    (canvas,) = build("a = ", "\n", max_tokens=9)
+    (canvas,) = build("a =\n", "\n", max_tokens=9)
     span = canvas.spans[0]
     written = [*TOKENIZER.encode("first"), SEEDFILL.end_id]
     span.open_block(len(written), MASK).tokens[:] = torch.tensor(written)
@@ -150,7 +171,7 @@ def test_an_end_token_ends_the_span_and_is_not_text() -> None:
 
 
 def test_one_line_ends_before_the_first_newline() -> None:
-    (canvas,) = build("a = ", "\n", max_tokens=9, one_line=True)
+    (canvas,) = build("a =\n", "\n", max_tokens=9, one_line=True)
     assert canvas.stop_ids > TOKENIZER.newline_ids
     span = canvas.spans[0]
     span.tokens = TOKENIZER.encode("first\n    second")

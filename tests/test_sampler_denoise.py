@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -15,13 +15,13 @@ from torch import Tensor
 
 from sampler import checkpoint
 from sampler.attention import attend
-from sampler.canvas import Canvas, from_context
+from sampler.canvas import Canvas, canvases, from_context
 from sampler.checkpoint import LoadedModel
 from sampler.denoise import Row, denoise, denoise_step, read_context, start_row, stop
 from sampler.families import recognise
 from sampler.kv_cache import Reuse
 from sampler.layout import HOLE_STRIDE, LIVE_MARKER, Context
-from sampler.messages import Policy
+from sampler.messages import InfillRequest, Policy
 from sampler.span import Block, Span
 from sampler.tokenizer import RESERVED
 from sampler.unmask import CHECKED, PARAMETERS, Sampling, forbid
@@ -95,6 +95,18 @@ def fill(canvas: Canvas, policy: Policy = "threshold", **changes: Any) -> Row:
 
 def texts(row: Row) -> list[list[int]]:
     return [span.tokens for span in row.canvas.spans]
+
+
+@pytest.mark.parametrize("policy", get_args(Policy))
+def test_what_the_cursor_cut_is_chosen_anew_and_not_written_twice(policy: Policy) -> None:
+    request = InfillRequest(document="d", pieces=("def read(path):\n    with open(pa", "\n"), max_tokens=6)
+    (canvas,) = canvases(request, TOKENIZER, SEEDFILL, 2048)
+    row = fill(canvas, policy)
+    (span,) = canvas.spans
+    assert span.tokens[0] in canvas.first_ids
+    written = TOKENIZER.decode(span.text_tokens(MASK))
+    assert canvas.begins and written == canvas.begins + canvas.fill(span, TOKENIZER, MASK)
+    assert row.canvas is canvas
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=5), st.integers(0, 99))

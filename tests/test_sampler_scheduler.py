@@ -75,7 +75,8 @@ def test_a_request_is_answered_and_counted(model: LoadedModel) -> None:
 def test_a_typed_character_computes_its_tail_alone(model: LoadedModel) -> None:
     text = "def add(first, second):\n    return first + second\n" * 4
     board = answer(model, Heard(text, "\n"))
-    typed, cursor, other = Heard(text + "x", "\n"), Heard(text + "x", "\nprint()\n"), Heard(text, "\n", document="e")
+    typed, cursor = Heard(text + "x +", "\n"), Heard(text + "x +", "\nprint()\n")
+    other = Heard(text, "\n", document="e")
     for one in (typed, cursor, other):
         answer(model, one, board=board)
     assert (typed.result.cache_miss, typed.result.tokens_computed) == ("none", 2)
@@ -193,7 +194,7 @@ def test_a_deadline_prefers_what_came_to_an_end(dream: LoadedModel) -> None:
 
 
 def test_one_line_stops_at_the_first_newline(model: LoadedModel) -> None:
-    several = [Heard(f"{i} = ", "\n", max_tokens=64, seed=i, temperature=3.0, one_line=True) for i in range(6)]
+    several = [Heard("a\n", "\n", max_tokens=64, seed=i, temperature=3.0, one_line=True) for i in range(24)]
     for one in several:
         answer(model, one)
     texts = [fills(one)[0][0] for one in several]
@@ -236,8 +237,8 @@ def test_a_failure_stays_with_its_request(model: LoadedModel, monkeypatch: pytes
 def test_who_wants_text_does_not_get_nothing(model: LoadedModel, policy: str) -> None:
     """Newlines end these spans too, so that a random model often writes nothing."""
     asked = {"policy": policy, "one_line": True, "max_tokens": 2, "temperature": 9.0, "block_size": 1}
-    free = [Heard(seed=i, **asked) for i in range(80)]
-    wanted = [Heard(seed=i, wants_text=True, **asked) for i in range(80)]
+    free = [Heard("a\n", "\n", seed=i, **asked) for i in range(80)]
+    wanted = [Heard("a\n", "\n", seed=i, wants_text=True, **asked) for i in range(80)]
     answer(model, *free, *wanted)
     assert any(c.tokens == 1 and c.finish == "end" for one in free for c in one.result.candidates)
     assert not any(c.tokens == 1 and c.finish == "end" for one in wanted for c in one.result.candidates)
