@@ -1,4 +1,4 @@
-"""Print what token healing would gain in the middle of a word: `python benchmarks/words.py FILE… [--n 100]`.
+"""Print what token healing gains in the middle of a word: `python benchmarks/words.py FILE… [--n 100]`.
 
 A cursor that cuts a word also cuts the tokens that a whole word would have been. A sampler can answer from there, as
 ours does, which its training has shown it; or heal: go back to where the last token begins and fill in from there,
