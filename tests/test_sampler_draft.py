@@ -123,7 +123,8 @@ JUDGED: dict[str, tuple[list[int], dict[tuple[int, ...], Sequence[int]], list[in
 
 
 @pytest.mark.parametrize("name", JUDGED)
-def test_a_model_taught_to_edit_judges_the_old_code(name: str) -> None:
+def test_a_model_taught_to_edit_judges_the_old_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sampler.unmask.DRAFT_SIZE", 2)  # several blocks of so little code
     old, judged, new = JUDGED[name]
     row = edited(ScriptedModel(judged=judged), old, block=2, policy="threshold", edit_threshold=0.9)
     assert (written(row), row.canvas.spans[0].finish) == (new, "end")
@@ -284,7 +285,9 @@ def test_confidence_speaks_of_what_changed() -> None:
     ):
         span.tokens = new
         span.log_probs = [-1.0, -2.0, -3.0, -4.0, -5.0][: len(new)]
-        assert _telling(span) == telling
+        assert _telling(span, Sampling("verified", 0.0, 8, is_edit=True)) == telling
+    span.judged = [-0.5]  # acted upon, or doubted
+    assert _telling(span, Sampling("threshold", 0.9, 8, edit_threshold=0.9, is_edit=True)) == [-0.5]
 
 
 def test_a_long_insertion_does_not_pay_for_long_drafts() -> None:
