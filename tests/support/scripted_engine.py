@@ -91,7 +91,7 @@ class ScriptedEngine:
 def result(request: InfillRequest) -> InfillResult:
     """One candidate whose spans repeat, in capitals, the text before them."""
     fills = tuple(piece.upper() for piece in request.pieces[:-1])
-    candidate = Candidate(fills=fills, tokens=3, forwards=2, confidence=0.5, finish="end")
+    candidate = Candidate(fills=fills, tokens=3, forwards=2, confidence=0.9, finish="end")
     return InfillResult(
         candidates=(candidate,),
         model="scripted",

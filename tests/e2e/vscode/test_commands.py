@@ -71,7 +71,7 @@ def pick_model(window: Window, number: int, name: str = "") -> None:
 def test_show_why_says_what_became_of_the_last_suggestion(window: Window) -> None:
     ask(window).wait_for_ghost("value")
     window.command("Seedfill: Show Why")
-    report = window.wait_for_report(f"{window.file.name}:2:5  shown", 'written  "value"', "confidence 50 %")
+    report = window.wait_for_report(f"{window.file.name}:2:5  shown", 'written  "value"', "confidence 90 %")
     assert "scripted on cpu" in report
     window.picture("show-why")
 
