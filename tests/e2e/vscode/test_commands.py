@@ -133,6 +133,7 @@ def test_a_model_is_picked_and_used_from_then_on(
     accept(window)
     assert script.entries("request")[-1]["model"] == str(other_model)
     pick_model(window, 0)
+    eventually(lambda: str(other_model) not in settings.read_text(), "the machine's setting gone", settings.read_text)
     accept(window)
     assert script.entries("request")[-1]["model"] is None
 
