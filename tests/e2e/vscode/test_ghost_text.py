@@ -147,6 +147,7 @@ def test_the_server_is_killed_and_comes_back(window: Window, script: Script, vsc
     window.edit(f"{BEFORE}║\n")
     (server,) = vscode.processes("lsp_scripted server")
     server.kill()
+    window.wait_for_status("loading")  # the status of before says nothing of the new server
     eventually(lambda: [p for p in vscode.processes("lsp_scripted server") if p != server], "a new server")
     window.ready().type(TYPED)
     window.wait_for_ghost(FILL)
