@@ -19,11 +19,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.reading import bits, read
 from lsp_server.context import path_in_workspace
 from lsp_server.outline import outlined
 from lsp_server.snippets import Neighbour, pick, snippets_cost
 from sampler import layout
-from sampler.attention import Causal
 from sampler.checkpoint import LoadedModel, load
 from sampler.messages import Snippet
 from sampler.paths import default_model_folder
@@ -62,17 +62,17 @@ def main() -> None:
         table.add_column(heading, justify="left" if heading == "context" else "right")
     alone: list[float] = []
     for name, kind in kinds.items():
-        bits, first, length = score(model, cursors, files, *kind)
-        alone = alone or bits
-        per_character = sum(bits) / sum(len(cursor.gold) for cursor in cursors)
-        table.add_row(name, f"{per_character:.3f}", gain(bits, alone, cursors), f"{first:.3f}", f"{length:.0f}")
+        costs, first, length = score(model, cursors, files, *kind)
+        alone = alone or costs
+        per_character = sum(costs) / sum(len(cursor.gold) for cursor in cursors)
+        table.add_row(name, f"{per_character:.3f}", gain(costs, alone, cursors), f"{first:.3f}", f"{length:.0f}")
     Console(width=120).print(table)
 
 
-def gain(bits: list[float], alone: list[float], cursors: list[Cursor]) -> str:
+def gain(costs: list[float], alone: list[float], cursors: list[Cursor]) -> str:
     """How many bits a character fewer or more, and the standard error of that, from differences cursor by cursor."""
     mean_length = sum(len(cursor.gold) for cursor in cursors) / len(cursors)
-    differences = [(one - other) / mean_length for one, other in zip(bits, alone, strict=True)]
+    differences = [(one - other) / mean_length for one, other in zip(costs, alone, strict=True)]
     if len(differences) < 2:
         return ""
     return f"{statistics.mean(differences):+.3f} ± {statistics.stdev(differences) / math.sqrt(len(differences)):.3f}"
@@ -91,23 +91,20 @@ def draw(files: list[Neighbour], n: int, rng: random.Random) -> list[Cursor]:
     return cursors
 
 
-@torch.inference_mode()
 def score(
     model: LoadedModel, cursors: list[Cursor], files: list[Neighbour], prefix: Prefix, with_snippets: bool
 ) -> tuple[list[float], float, float]:
     """Bits of each cursor's gold, the share of its tokens that came first, tokens of context on average."""
-    bits, n_first, n_tokens, length = [], 0, 0, 0
+    costs, n_first, n_tokens, length = [], 0, 0, 0
     for cursor in cursors:
         context = _context(model, cursor, files, prefix, with_snippets)
         gold = [*model.tokenizer.encode(cursor.gold), model.tokenizer.id("<span_end>")]
-        tokens = torch.tensor([[*context, *gold]])
-        hidden = model.backbone(tokens, torch.arange(tokens.shape[1]), Causal())
-        log_probs = model.backbone.logits(hidden[0, len(context) - 1 : -1]).float().log_softmax(-1)
-        bits.append(-log_probs.gather(1, torch.tensor(gold)[:, None]).sum().item() / math.log(2))
+        log_probs = read(model, context, gold)
+        costs.append(bits(log_probs, gold))
         n_first += int((log_probs.argmax(-1) == torch.tensor(gold)).sum())
         n_tokens += len(gold)
         length += len(context)
-    return bits, n_first / n_tokens, length / len(cursors)
+    return costs, n_first / n_tokens, length / len(cursors)
 
 
 def _context(

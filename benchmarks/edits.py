@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from statistics import mean, median
 from typing import Any
 
@@ -29,11 +28,12 @@ from rich.progress import track
 from rich.table import Table
 
 from sampler.engine import Engine
-from sampler.messages import Event, Failure, InfillRequest, InfillResult
+from sampler.messages import Failure, InfillRequest, InfillResult
 from sampler.rewriting import edit_request
 from seedfill.evaluation.edit_tasks import EditTask, read_edit_tasks
 from seedfill.evaluation.editor import EditOptions, SamplerEditor
 from seedfill.evaluation.edits import answer_edits, edit_figures, judge_edits
+from seedfill.evaluation.infill import wait_for
 from seedfill.evaluation.tasks import spread
 
 MODULES = (textwrap, inspect, json.decoder, random, argparse)
@@ -95,14 +95,10 @@ def _by_cost(engine: Engine, n: int, rng: random.Random) -> None:
 
 
 def _ask(engine: Engine, request: InfillRequest) -> InfillResult:
-    events: SimpleQueue[Event] = SimpleQueue()
-    engine.submit(request, events.put)
-    while True:
-        event = events.get()
-        if isinstance(event, Failure):
-            raise SystemExit(event.message)
-        if isinstance(event, InfillResult):
-            return event
+    event = wait_for(engine, request)
+    if isinstance(event, Failure):
+        raise SystemExit(event.message)
+    return event
 
 
 def _from_masks(request: InfillRequest, policy: Any) -> InfillRequest:

@@ -1,10 +1,10 @@
 """Print what token healing gains in the middle of a word: `python benchmarks/words.py FILE… [--n 100]`.
 
-A cursor that cuts a word also cuts the tokens that a whole word would have been. A sampler can answer from there, as
-ours does, which its training has shown it; or heal: go back to where the last token begins and fill in from there,
-under the condition that what was typed comes out again. Both are scored by the model's next-token reading of the rest
-of the line, in bits a character, less is better, and by whether its first choice goes on as the line does. Give files
-that the model was not trained on.
+A cursor that cuts a word also cuts the tokens that a whole word would have been. A sampler can answer from there,
+which training on spans that begin anywhere prepares it for; or heal, as ours does: go back to where the last token
+begins and fill in from there, under the condition that what was typed comes out again. Both are scored by the model's
+next-token reading of the rest of the line, in bits a character, less is better, and by whether its first choice goes
+on as the line does. Give files that the model was not trained on.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from typing import NamedTuple
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
+from benchmarks.reading import bits, read
 from sampler import layout
-from sampler.attention import Causal
 from sampler.checkpoint import LoadedModel, load
 from sampler.paths import default_model_folder
 from sampler.windows import suffix_window
@@ -63,9 +62,9 @@ def main() -> None:
         cursors = draw(texts, pattern, given.n, random.Random(given.seed))
         pairs = [(plain(model, cursor), healed(model, cursor)) for cursor in cursors]
         n_characters = sum(len(cursor.rest) for cursor in cursors)
-        bits = [sum(pair[i].bits for pair in pairs) / n_characters for i in (0, 1)]
+        cost = [sum(pair[i].bits for pair in pairs) / n_characters for i in (0, 1)]
         first = [sum(pair[i].is_first for pair in pairs) / len(pairs) for i in (0, 1)]
-        table.add_row(name, *(f"{one:.3f}" for one in (*bits, *first)))
+        table.add_row(name, *(f"{one:.3f}" for one in (*cost, *first)))
     Console(width=120).print(table)
 
 
@@ -80,9 +79,9 @@ def plain(model: LoadedModel, cursor: Cursor) -> Score:
     """From the cursor on."""
     tokenizer = model.tokenizer
     gold = [*tokenizer.encode(cursor.rest), tokenizer.id("<span_end>")]
-    log_probs = _read(model, cursor, tokenizer.encode(cursor.before), gold)
+    log_probs = read(model, _context(model, cursor, tokenizer.encode(cursor.before)), gold)
     said = tokenizer.token_bytes[int(log_probs[0].argmax())]
-    return Score(_bits(log_probs, gold), bool(said) and cursor.rest.encode().startswith(said))
+    return Score(bits(log_probs, gold), bool(said) and cursor.rest.encode().startswith(said))
 
 
 def healed(model: LoadedModel, cursor: Cursor) -> Score:
@@ -91,32 +90,22 @@ def healed(model: LoadedModel, cursor: Cursor) -> Score:
     *kept, last = tokenizer.encode(cursor.before)
     typed = tokenizer.token_bytes[last]
     gold = [*tokenizer.encode((typed + cursor.rest.encode()).decode(errors="replace")), tokenizer.id("<span_end>")]
-    log_probs = _read(model, cursor, kept, gold)
+    log_probs = read(model, _context(model, cursor, kept), gold)
     agrees = [text.startswith(typed) or typed.startswith(text or b"?") for text in tokenizer.token_bytes]
     given_typed = log_probs[0].masked_fill(~torch.tensor(agrees), -torch.inf)
     chosen = int(given_typed.argmax())
     if tokenizer.token_bytes[chosen] == typed and chosen == gold[0]:
         chosen = int(log_probs[1].argmax())
     said = tokenizer.token_bytes[chosen].removeprefix(typed)
-    bits = _bits(log_probs, gold) + float(given_typed.logsumexp(0)) / math.log(2)
-    return Score(bits, bool(said) and cursor.rest.encode().startswith(said))
+    cost = bits(log_probs, gold) + float(given_typed.logsumexp(0)) / math.log(2)
+    return Score(cost, bool(said) and cursor.rest.encode().startswith(said))
 
 
-@torch.inference_mode()
-def _read(model: LoadedModel, cursor: Cursor, before: list[int], gold: list[int]) -> Tensor:
-    """The log-probabilities (n, V) of what comes at each token of `gold`."""
+def _context(model: LoadedModel, cursor: Cursor, before: list[int]) -> list[int]:
     tokenizer = model.tokenizer
     head = layout.header(tokenizer, language="python", path="a.py")
     after = tokenizer.encode(suffix_window(cursor.after, AFTER))
-    context = layout.suffix_first(tokenizer, head, before, after).tokens
-    tokens = torch.tensor([[*context, *gold]])
-    hidden = model.backbone(tokens, torch.arange(tokens.shape[1]), Causal())
-    found: Tensor = model.backbone.logits(hidden[0, len(context) - 1 : -1]).float().log_softmax(-1)
-    return found
-
-
-def _bits(log_probs: Tensor, gold: list[int]) -> float:
-    return float(-log_probs.gather(1, torch.tensor(gold)[:, None]).sum() / math.log(2))
+    return layout.suffix_first(tokenizer, head, before, after).tokens
 
 
 def _cursor(text: str, at: int) -> Cursor:

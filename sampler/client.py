@@ -123,6 +123,11 @@ class SamplerClient:
             await self._wait_while_loading()
         return await self._ask_health() if self._mode == "shared" or self._http else None
 
+    async def counters(self) -> dict[str, int]:
+        """What the service has counted since it began, by name; starts one where none runs and raises SamplerError."""
+        counters: dict[str, int] = (await (await self._connect()).get("/state")).json()["counters"]
+        return counters
+
     async def close(self) -> None:
         """Close the connection; a private service ends with it, a shared one stays."""
         self._closed, self._connected = True, False

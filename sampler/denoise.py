@@ -254,7 +254,8 @@ def _answers(span: Span, where: Tensor, logits: Tensor, row: Row) -> list[tuple[
     else:
         written = _block(span).tokens[where]
         proposal, taken = judge(logits, written, row.sampling)
-        _block(span).doubts = doubts(proposal, written)
+        if span.draft is not None:
+            _block(span).doubts = doubts(proposal, written)
     indices = where[taken.cpu()].tolist()
     return list(zip(indices, proposal.tokens[taken].tolist(), proposal.probability[taken].tolist(), strict=True))
 

@@ -5,14 +5,10 @@ result = await refill(sampler.infill, request)
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TypeAlias
 
 from sampler.messages import Candidate, InfillRequest, InfillResult
-from sampler.rewriting import fault_lines
-
-Infill: TypeAlias = Callable[[InfillRequest], Awaitable[InfillResult]]
+from sampler.rewriting import Infill, fault_lines
 
 ROUNDS = 2
 """How often what does not parse is written again."""

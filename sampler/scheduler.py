@@ -343,7 +343,7 @@ def _telling(span: Span, sampling: Sampling) -> list[float]:
     Old code that was judged has been spoken of already. Otherwise what stays is sure anyway, and where something was
     left out, the token behind the gap speaks for it.
     """
-    if span.judged and sampling.n_edit_steps and sampling.is_edit:
+    if span.judged and not sampling.is_checked:
         return span.judged
     old = span.old if span.draft is None else span.draft.tokens
     if old is None:

@@ -223,7 +223,8 @@ class Span:
         """
         assert self.block is not None
         size = len(self.block)
-        self.block.judgements += [math.log(max(probability, 1e-30)) for _, _, probability in answers]
+        if self.draft is not None:
+            self.block.judgements += [math.log(max(probability, 1e-30)) for _, _, probability in answers]
         for i, answer, probability in reversed(answers):
             if answer == profile.delete_id:
                 if len(self.block) > self.block.n_locked + 1 or self._has_more:

@@ -5,7 +5,9 @@ The reserved tokens and their ids are frozen: every trained weight depends on th
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 from tokenizers import Tokenizer as Bpe
@@ -79,7 +81,14 @@ class Tokenizer:
 
     def starting_with(self, begins: bytes) -> list[int]:
         """The tokens whose text begins with these bytes, which are some."""
-        return [i for i, text in enumerate(self.token_bytes) if text.startswith(begins)]
+        texts = self._by_text
+        following = (texts[i] for i in range(bisect_left(texts, (begins, 0)), len(texts)))
+        return [token for _, token in takewhile(lambda entry: entry[0].startswith(begins), following)]
+
+    @cached_property
+    def _by_text(self) -> list[tuple[bytes, int]]:
+        """All tokens by their bytes: each keystroke asks which of them begin alike."""
+        return sorted((text, token) for token, text in enumerate(self.token_bytes))
 
     @cached_property
     def newline_ids(self) -> frozenset[int]:

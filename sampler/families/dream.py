@@ -1,8 +1,7 @@
 """Dream, Dream-Coder and DiffuCoder: Qwen2's shape, full attention, logits shifted by one, filled in place.
 
 The length of a span is fixed before it is filled, so several are tried. Those that have a chat template follow
-instructions. DreamOn, which declares the same
-architecture but grows and shrinks its canvas, is another family.
+instructions. DreamOn, which declares the same architecture but grows and shrinks its canvas, is another family.
 """
 
 from __future__ import annotations

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from seedfill.commands.edit_measures import WriteOption, check_writing, write_own
-from seedfill.commands.measuring import own_engine, progress_bar
+from seedfill.commands.measuring import (
+    DeviceOption,
+    LimitOption,
+    ModelOption,
+    SeedOption,
+    TasksArgument,
+    check_writable,
+    own_engine,
+    progress_bar,
+)
 from seedfill.commands.output import JsonOption, complain, print_json, stderr_console, stdout_console
 from seedfill.errors import BadInput
 from seedfill.source import replace_file
@@ -19,11 +28,9 @@ if TYPE_CHECKING:
 
 
 def calibration(
-    tasks: Annotated[Path, typer.Argument(help="JSON lines, gzipped or not.", show_default=False)],
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="So many tasks, spread evenly over the source problems.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same answers.")] = 0,
+    tasks: TasksArgument,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
     by: Annotated[
         Literal["shown", "text", "tests"],
         typer.Option(help="What is right: what an editor shows, the very text, or what passes the tests."),
@@ -34,8 +41,8 @@ def calibration(
     ] = 0.3,
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the table to this file.")] = None,
     max_tokens: Annotated[int, typer.Option(min=1, max=1024, help="The longest answer, in tokens.")] = 64,
-    model: Annotated[Path | None, typer.Option(help="A model's folder; the shipped one by default.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
     write: WriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,8 +61,8 @@ def calibration(
     from seedfill.evaluation.tasks import read_tasks, spread
 
     check_writing(model, write=write)
-    if plot is not None and not plot.absolute().parent.is_dir():
-        raise BadInput(f"There is no folder {plot.absolute().parent} to write {plot.name} to.")
+    if plot is not None:
+        check_writable(plot)
     chosen = spread(read_tasks(tasks), limit)
     if by == "tests" and not any(task.test for task in chosen):
         raise BadInput(f"{tasks} holds no tests: use --by text.")

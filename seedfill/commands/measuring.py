@@ -41,17 +41,18 @@ def chosen_tasks(read: Callable[[Path], Sequence[Task]], path: Path, limit: int 
     from seedfill.evaluation.tasks import spread
 
     if out is not None:
-        _check_writable(out)
+        check_writable(out)
     chosen = spread(read(path), limit)
     if limit is not None and len(chosen) < limit:
         complain(f"{path} holds {len(chosen)} tasks, not {limit}; all of them are taken.")
     return chosen
 
 
-def _check_writable(out: Path) -> None:
+def check_writable(out: Path) -> None:
+    """Complain before the work begins of a file that could not be written afterwards."""
     folder = out.resolve().parent
     if out.exists() and not out.is_file():  # a folder, or a device that would be replaced by a file
-        raise BadInput(f"{out} is not a regular file: name another one to write the answers to.")
+        raise BadInput(f"{out} is not a regular file: name another one to write to.")
     if not folder.is_dir():
         raise BadInput(f"There is no folder {folder} to write {out.name} to.")
     if obstacle(folder) is not None:

@@ -6,16 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath
-from queue import SimpleQueue
 
 from lsp_server.certainty import certainty
 from lsp_server.context import Place, infill_request, place_at
 from lsp_server.documents import Snapshot
 from lsp_server.postprocess import FILTERS, Filter, verdict
 from lsp_server.settings import CompletionSettings, Settings
-from sampler.messages import Candidate, Event, Failure, InfillRequest, InfillResult, Policy
+from sampler.messages import Candidate, Failure, InfillRequest, Policy
 from seedfill.errors import CommandError
-from seedfill.evaluation.infill import Submitter
+from seedfill.evaluation.infill import Submitter, wait_for
 from seedfill.evaluation.tasks import InfillTask
 
 
@@ -78,14 +77,7 @@ def suggest(
 
 
 def _ask(engine: Submitter, request: InfillRequest) -> Candidate:
-    finished: SimpleQueue[InfillResult | Failure] = SimpleQueue()
-
-    def on_event(event: Event) -> None:
-        if isinstance(event, InfillResult | Failure):
-            finished.put(event)
-
-    engine.submit(request, on_event)
-    event = finished.get()
+    event = wait_for(engine, request)
     if isinstance(event, Failure):
         raise CommandError(event.message)
     return event.candidates[0]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from queue import SimpleQueue
 from typing import Protocol
 
-from sampler.messages import Event, Failure, InfillRequest, InfillResult, Policy, Start
+from sampler.messages import Failure, InfillRequest, InfillResult, Policy, Start
 from sampler.rewriting import CONFIDENCE_FLOOR, PARSE_ROUNDS, Refusal, edit_request, rewrite
-from seedfill.evaluation.infill import Submitter
+from seedfill.evaluation.infill import Submitter, wait_for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,14 +93,7 @@ class Asked:
 
     async def infill(self, request: InfillRequest) -> InfillResult:
         """The answer; raises Refusal where there is none. Nothing else waits in this loop, so it may stand still."""
-        finished: SimpleQueue[InfillResult | Failure] = SimpleQueue()
-
-        def on_event(event: Event) -> None:
-            if isinstance(event, InfillResult | Failure):
-                finished.put(event)
-
-        self.engine.submit(request, on_event)
-        event = finished.get()
+        event = wait_for(self.engine, request)
         if isinstance(event, Failure):
             raise Refusal(event.message)
         self.forwards += event.candidates[0].forwards

@@ -56,6 +56,18 @@ class Verdict:
     floor_passed: bool | None
 
 
+def wait_for(engine: Submitter, request: InfillRequest) -> InfillResult | Failure:
+    """The last event of a request, which is waited for here and now."""
+    finished: SimpleQueue[InfillResult | Failure] = SimpleQueue()
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, InfillResult | Failure):
+            finished.put(event)
+
+    engine.submit(request, on_event)
+    return finished.get()
+
+
 def answer_tasks(
     engine: Submitter,
     tasks: Sequence[InfillTask],

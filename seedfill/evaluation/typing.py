@@ -165,8 +165,7 @@ class ChargedClient:
         if not isinstance(self._client, SamplerClient):
             return self._tally.forwards
         with self._charge():
-            state = await (await self._client._connect()).get("/state")
-        return int(state.json()["counters"].get("forwards", 0))
+            return (await self._client.counters()).get("forwards", 0)
 
     async def close(self) -> None:
         """End the service."""

@@ -14,10 +14,13 @@ import torch
 from sampler.attention import Packed, Segment
 from sampler.checkpoint import LoadedModel
 from sampler.kv_cache import KeyValues
+from seedfill.training.plots import picture
 
 BLOCK_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 TOLERATED = 1.5
 """A block is worth its forward as long as that takes at most so much longer than one of a single token."""
+SIZE = (6, 3.6)
+"""Of a figure, in inches."""
 
 
 class NoFigures(Exception):
@@ -69,22 +72,22 @@ def relative_times(times: dict[int, float]) -> dict[str, Any]:
 
 
 def plot_speed_up(points: Sequence[tuple[int, float, float]], out: Path) -> None:
-    """Figure 2a as a PNG. Needs matplotlib."""
-    figure, axes = _axes("steps of on-policy training", "ratio, share", "Speed-up over on-policy training")
+    """Figure 2a as a PNG. Needs the `train` extra."""
     steps = [step for step, _, _ in points]
-    axes.plot(steps, [ratio for _, ratio, _ in points], label="tokens a step, over the start")
-    axes.plot(steps, [share for _, _, share in points], label="share that the verifier passes", linestyle="--")
-    axes.legend()
-    _save(figure, out)
+    with picture(out, SIZE) as (axes,):
+        axes.set(xlabel="steps of on-policy training", ylabel="ratio, share", title="Speed-up over on-policy training")
+        axes.plot(steps, [ratio for _, ratio, _ in points], label="tokens a step, over the start")
+        axes.plot(steps, [share for _, _, share in points], label="share that the verifier passes", linestyle="--")
+        axes.legend()
 
 
 def plot_forward_times(relative: dict[str, float], out: Path, title: str) -> None:
-    """Figure 2b as a PNG. Needs matplotlib."""
-    figure, axes = _axes("block size b", "T(B = b) / T(B = 1)", title)
-    axes.plot([int(size) for size in relative], list(relative.values()), marker="o")
-    axes.axhline(TOLERATED, linestyle=":", color="grey")
-    axes.set_xscale("log", base=2)
-    _save(figure, out)
+    """Figure 2b as a PNG. Needs the `train` extra."""
+    with picture(out, SIZE) as (axes,):
+        axes.set(xlabel="block size b", ylabel="T(B = b) / T(B = 1)", title=title)
+        axes.plot([int(size) for size in relative], list(relative.values()), marker="o")
+        axes.axhline(TOLERATED, linestyle=":", color="grey")
+        axes.set_xscale("log", base=2)
 
 
 def _live_pass(model: LoadedModel, n_context: int, size: int) -> Any:
@@ -111,20 +114,3 @@ def _milliseconds(run: Any, device: torch.device) -> float:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _axes(x: str, y: str, title: str) -> Any:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6, 3.6), layout="constrained")
-    axes.set(xlabel=x, ylabel=y, title=title)
-    axes.grid(alpha=0.3)
-    return figure, axes
-
-
-def _save(figure: Any, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)

@@ -14,7 +14,14 @@ from itertools import accumulate
 from sampler import layout
 from sampler.messages import Snippet
 from sampler.tokenizer import Tokenizer
-from sampler.windows import EDIT_PREFIX_CHARACTERS, EDIT_SUFFIX_CHARACTERS, prefix_window, suffix_window
+from sampler.windows import (
+    EDIT_PREFIX_CHARACTERS,
+    EDIT_SUFFIX_CHARACTERS,
+    PREFIX_CHARACTERS,
+    SUFFIX_CHARACTERS,
+    prefix_window,
+    suffix_window,
+)
 from seedfill.training.corpus import Document
 from seedfill.training.drafts import DraftBlock, draft_blocks
 from seedfill.training.instruct.pairs import draw_pair, instruction
@@ -122,7 +129,7 @@ class SampleSource:
         text = document.text
         start = _line_start(text, rng.randrange(len(text)))
         end = _skip_lines(text, start, rng.randrange(1, 9), 400)
-        prefix, suffix = self._edit_windows(text, start, end, rng)
+        prefix, suffix = self._windows(text, start, end, rng, is_edit=True)
         head = self._head(document, rng, snippets=True, instruction=rng.choice(REPAIR_WORDINGS))
         return self._edit(head, (prefix, suffix), damage(text[start:end], rng), text[start:end], rng)
 
@@ -135,7 +142,7 @@ class SampleSource:
             pair = draw_pair(document.text, rng, self.mix.kinds)
             said = pair and instruction(pair, rng)
             if pair and said:
-                windows = self._edit_windows(document.text, pair.start, pair.end, rng)
+                windows = self._windows(document.text, pair.start, pair.end, rng, is_edit=True)
                 head = self._head(document, rng, snippets=True, instruction=said)
                 old = pair.new if rng.random() < self.mix.idle else pair.old
                 return self._edit(head, windows, old, pair.new, rng)
@@ -180,20 +187,16 @@ class SampleSource:
         return found
 
     @staticmethod
-    def _windows(text: str, start: int, end: int, rng: random.Random) -> tuple[str, str]:
-        """Few windows are long: what a row teaches of filling is its spans, and long contexts crowd them out."""
-        n_prefix = round(80 * 30 ** rng.random())
-        prefix = prefix_window(text[max(0, start - 8_000) : start], n_prefix)
-        suffix = suffix_window(text[end : end + 2_000], rng.choice((0, 100, 200, 400, 800)))
-        return prefix, suffix
+    def _windows(text: str, start: int, end: int, rng: random.Random, *, is_edit: bool = False) -> tuple[str, str]:
+        """What is shown before and behind a span, or a selection, which says more than what is around it.
 
-    @staticmethod
-    def _edit_windows(text: str, start: int, end: int, rng: random.Random) -> tuple[str, str]:
-        """Around a selection less is shown: what is to be done stands in the selection and the instruction."""
-        n_prefix = round(40 * (EDIT_PREFIX_CHARACTERS / 40) ** rng.random())
-        prefix = prefix_window(text[max(0, start - 4 * n_prefix) : start], n_prefix)
-        suffix = suffix_window(text[end : end + 2_000], rng.choice((0, 50, 100, EDIT_SUFFIX_CHARACTERS)))
-        return prefix, suffix
+        Few windows are long: what a row teaches of filling is its spans, and long contexts crowd them out.
+        """
+        shortest, longest = (40, EDIT_PREFIX_CHARACTERS) if is_edit else (80, PREFIX_CHARACTERS)
+        n_prefix = round(shortest * (longest / shortest) ** rng.random())
+        behind = (0, 50, 100, EDIT_SUFFIX_CHARACTERS) if is_edit else (0, 100, 200, 400, SUFFIX_CHARACTERS)
+        prefix = prefix_window(text[max(0, start - 8_000) : start], n_prefix)
+        return prefix, suffix_window(text[end : end + 2_000], rng.choice(behind))
 
 
 def cut(text: str, rng: random.Random, max_lines: int = 10, max_characters: int = 600) -> tuple[int, int]:

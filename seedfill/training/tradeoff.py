@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from seedfill.training.plots import picture
+
 THRESHOLDS = (0.5, 0.7, 0.9)
 TOLERANCE = 0.01
 """Exact match that may be lost for speed."""
@@ -37,21 +39,12 @@ def best_at_equal_quality(points: Sequence[dict[str, Any]]) -> dict[str, Any] | 
 
 def plot_tradeoff(points: Sequence[dict[str, Any]], out: Path, title: str) -> None:
     """Draw the points, a line for each block size and policy, and write a PNG. Needs the `train` extra."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    for name, own in _curves(points).items():
-        along = [(point["tokens_per_forward"] or 0.0, point["exact_match"]) for point in own]
-        axes.plot(*zip(*along, strict=True), label=name, marker="o" if name.startswith("blocks") else "s")
-    axes.set(xlabel="tokens per forward", ylabel="exact match", title=title, ylim=(0, None))
-    axes.legend()
-    axes.grid(alpha=0.3)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
-    pyplot.close(figure)
+    with picture(out, (7, 4)) as (axes,):
+        for name, own in _curves(points).items():
+            along = [(point["tokens_per_forward"] or 0.0, point["exact_match"]) for point in own]
+            axes.plot(*zip(*along, strict=True), label=name, marker="o" if name.startswith("blocks") else "s")
+        axes.set(xlabel="tokens per forward", ylabel="exact match", title=title, ylim=(0, None))
+        axes.legend()
 
 
 def _curves(points: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
