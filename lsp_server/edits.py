@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from lsp_server.context import unix_lines
 from sampler.messages import InfillRequest
-from sampler.rewriting import edit_request, merged
+from sampler.rewriting import Around, edit_request, merged
 
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -57,6 +57,11 @@ class Selection:
         """The lines as the model sees them."""
         return seen(self.text[self.start : self.end])
 
+    @property
+    def around(self) -> Around:
+        """What stands before and behind the lines, as the model sees it."""
+        return seen(self.text[: self.start]), seen(self.text[self.end :])
+
 
 def select(text: str, start: int, end: int) -> Selection:
     """The lines that characters `start` to `end` touch; an empty selection stands for its whole line.
@@ -72,7 +77,7 @@ def select(text: str, start: int, end: int) -> Selection:
 
 def rewrite_request(selection: Selection, instruction: str, *, document: str, **options: Any) -> InfillRequest:
     """The request; raises sampler.rewriting.Refusal where the selection is too long."""
-    before, after = seen(selection.text[: selection.start]), seen(selection.text[selection.end :])
+    before, after = selection.around
     return edit_request(
         before, selection.lines, after, instruction, document=document, locks=selection.locks, **options
     )

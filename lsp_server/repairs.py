@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lsp_server.edits import Replacement, Selection, replacements, rewrite_request, select
 from sampler.messages import Candidate, InfillRequest
-from sampler.rewriting import Infill, Refusal, fault_lines, faults_in
+from sampler.rewriting import Around, Infill, Refusal, fault_lines, faults_in, parsed_around
 
 FIX = "fix the code"
 """What models are trained to be told."""
@@ -52,21 +52,22 @@ async def repair(infill: Infill, selection: Selection, message: str, **options: 
     assert request.edit is not None
     request = replace(request, edit=replace(request.edit, start="masks"), n_candidates=N_CANDIDATES)
     result = await infill(request)
-    n_before = len(faults_in(request, whole.lines))
-    better = (candidate.fills[0] for candidate in result.candidates if _repairs(request, candidate, n_before))
+    around = parsed_around(request, whole.around)
+    n_before = len(faults_in(whole.lines, around, request.language))
+    better = (candidate.fills[0] for candidate in result.candidates if _repairs(request, candidate, n_before, around))
     text = next(better, None)
     if text is None:
         raise Refusal("The model found no repair: select more of the code, or say what is wrong.")
     return replacements(whole, text)
 
 
-def _repairs(request: InfillRequest, candidate: Candidate, n_before: int) -> bool:
+def _repairs(request: InfillRequest, candidate: Candidate, n_before: int, around: Around) -> bool:
     """Whether it is whole, other code, and has fewer faults, or none where there were none."""
     assert request.edit is not None
     text = candidate.fills[0]
     if candidate.finish != "end" or text.strip() == request.edit.selection.strip():
         return False
-    n_after = len(faults_in(request, text))
+    n_after = len(faults_in(text, around, request.language))
     return n_after < n_before or n_after == 0
 
 

@@ -18,6 +18,8 @@ from sampler.syntax import parser_for
 from sampler.windows import EDIT_PREFIX_CHARACTERS, EDIT_SUFFIX_CHARACTERS, prefix_window, suffix_window
 
 Infill: TypeAlias = Callable[[InfillRequest], Awaitable[InfillResult]]
+Around: TypeAlias = tuple[str, str]
+"""All that stands before a selection, and behind it."""
 
 MAX_ADDED = 192
 """Tokens by which the new code may be longer than the old."""
@@ -28,6 +30,8 @@ MAX_SELECTION = 2400
 """Characters of a selection: the model reads it twice."""
 PARSE_ROUNDS = 2
 """How often what does not parse is written again."""
+MAX_PARSED = 200_000
+"""Characters around a selection with which it is parsed; of longer files the request's windows alone."""
 
 
 class Refusal(Exception):
@@ -72,19 +76,26 @@ class Rewriting:
 
 
 async def rewrite(
-    infill: Infill, request: InfillRequest, floor: float = CONFIDENCE_FLOOR, parse_rounds: int | None = PARSE_ROUNDS
+    infill: Infill,
+    request: InfillRequest,
+    floor: float = CONFIDENCE_FLOOR,
+    parse_rounds: int | None = PARSE_ROUNDS,
+    *,
+    around: Around | None = None,
 ) -> Rewriting:
     """Ask, and where the answer has faults of syntax that the old code had not, have its lines written again.
 
     The other lines of the answer are locked then. `parse_rounds` None: whether it parses does not matter.
+    `around` is parsed with it: a window that is cut somewhere has faults of its own, which hide others.
     Raises Refusal where nothing of it may be shown.
     """
+    around = parsed_around(request, around)
     result = await infill(request)
     text, confidence = rewritten(request, result, floor), result.candidates[0].confidence
     if parse_rounds is None:
         return Rewriting(text=text, result=result, confidence=confidence)
     for n_rounds in range(parse_rounds + 1):
-        faults = new_faults(request, text)
+        faults = new_faults(request, text, around)
         if not faults:
             return Rewriting(text=text, result=result, confidence=confidence, n_rounds=n_rounds)
         if n_rounds < parse_rounds:
@@ -94,21 +105,26 @@ async def rewrite(
     raise Refusal("What the model wrote does not parse: select less, or ask in other words.")
 
 
-def new_faults(request: InfillRequest, text: str) -> set[int]:
+def parsed_around(request: InfillRequest, around: Around | None) -> Around:
+    """What is parsed with a selection: all that stands around it, or the windows where that would take long."""
+    return around if around and sum(map(len, around)) <= MAX_PARSED else (request.pieces[0], request.pieces[1])
+
+
+def new_faults(request: InfillRequest, text: str, around: Around) -> set[int]:
     """The lines of `text` at which the grammar finds faults; none where the old code had as many, or without one."""
     assert request.edit is not None
-    old, new = (faults_in(request, code) for code in (request.edit.selection, text))
+    old, new = (faults_in(code, around, request.language) for code in (request.edit.selection, text))
     if len(new) <= len(old):
         return set()
     last = text.count("\n")
     return {min(max(line, 0), last) for line in new}
 
 
-def faults_in(request: InfillRequest, code: str) -> list[int]:
+def faults_in(code: str, around: Around, language: str) -> list[int]:
     """The line, counted from the start of `code`, of each fault in it and in what stands around it."""
-    before, after = request.pieces
+    before, after = around
     first = before.count("\n")
-    return [line - first for line in fault_lines(before + code + after, request.language)]
+    return [line - first for line in fault_lines(before + code + after, language)]
 
 
 def fault_lines(text: str, language: str) -> list[int]:

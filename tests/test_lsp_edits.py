@@ -196,6 +196,15 @@ async def test_what_never_parses_is_refused_after_a_few_rounds() -> None:
     assert len(replies.requests) == PARSE_ROUNDS + 1
 
 
+async def test_faults_are_found_though_the_window_around_is_cut_in_mid_code() -> None:
+    text = "table = [\n" + "    1,\n" * 200 + "]\nx = 1\ny = {\n" + "    1: 2,\n" * 200 + "}\n"
+    at = text.index("x = 1")
+    selection = select(text, at, at + 5)
+    request = rewrite_request(selection, "do it", document="d", language="python")
+    replies = Replies("x = 1)", "x = 2")
+    assert (await rewrite(replies, request, around=selection.around)).text == "x = 2"
+
+
 async def test_code_that_did_not_parse_before_may_stay_so() -> None:
     request = rewrite_request(select("x = (1\ny = 2\n", 7, 12), "do it", document="d", language="python")
     assert (await rewrite(Replies("y = 3"), request)).n_rounds == 0

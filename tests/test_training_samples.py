@@ -6,6 +6,7 @@ from sampler.layout import HOLE_STRIDE
 from sampler.tokenizer import Tokenizer
 from seedfill.training import runs
 from seedfill.training.corpus import Document
+from seedfill.training.instruct.wordings import wordings
 from seedfill.training.samples import Mix, Sample, SampleSource, cut, damage
 
 TEXT = "\n".join(
@@ -62,6 +63,17 @@ def test_an_instruct_sample_turns_the_selection_into_the_document(seed: int) -> 
     selection = TOKENIZER.decode(sample.context[at:])
     assert _text(sample)[0] in TEXT
     assert _text(sample)[0] != selection
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("asks", [{"idle": 1.0}, {"foreign": 1.0}])
+def test_a_selection_stays_where_what_is_asked_for_is_done_or_not_to_be_done(asks: dict[str, float], seed: int) -> None:
+    source = SampleSource(SOURCE.documents, TOKENIZER, Mix(kinds=("dead_code",), **asks))
+    sample = source.instruct(SOURCE.documents[0], random.Random(seed))
+    at = sample.context.index(TOKENIZER.id("<selection>"))
+    assert TOKENIZER.decode(sample.context[at:]).startswith(_text(sample)[0])
+    instruction = TOKENIZER.decode(sample.context[:at]).casefold()
+    assert any(said in instruction for said in wordings()["dead_code"].train) == ("idle" in asks)
 
 
 def test_instruct_samples_are_drawn_only_where_a_mix_asks_for_them() -> None:

@@ -67,4 +67,4 @@ async def _rewritten(ls: Server, say: Say, target: Target, selection: Selection,
     request = rewrite_request(selection, instruction, **request_options(ls, target))
     ask = asker(ls, target, say, (selection.start, selection.end))
     floor = model_facts(ls.settings.sampler.model).edit_confidence_floor
-    return replacements(selection, (await rewrite(ask, request, floor)).text)
+    return replacements(selection, (await rewrite(ask, request, floor, around=selection.around)).text)

@@ -85,8 +85,11 @@ async def rewrite(
     """The file with those lines rewritten; raises Refusal. `show` is told of the text as it comes about."""
     on_event = _shown_by(show) if show else None
     floor = model_facts(request.model).edit_confidence_floor
-    rewriting = await rewriting_of(lambda request: sampler.infill(request, on_event=on_event), request, floor)
-    changes = replacements(select(source.text, *_span(source, lines)), rewriting.text)
+    selection = select(source.text, *_span(source, lines))
+    rewriting = await rewriting_of(
+        lambda request: sampler.infill(request, on_event=on_event), request, floor, around=selection.around
+    )
+    changes = replacements(selection, rewriting.text)
     lines = source.with_own_newlines(rewriting.text)
     return EditedFile(text=applied(source.text, changes), lines=lines, result=rewriting.result)
 

@@ -59,7 +59,9 @@ class SamplerEditor:
         asked = Asked(self.engine)
         try:
             request = self._request(before, source[start:end], after, instruction, language)
-            done = asyncio.run(rewrite(asked.infill, request, self.options.floor, self.options.parse_rounds))
+            done = asyncio.run(
+                rewrite(asked.infill, request, self.options.floor, self.options.parse_rounds, around=(before, after))
+            )
         except Refusal as refusal:
             return EditOutcome(text=None, refusal=str(refusal), forwards=asked.forwards, ms=asked.ms)
         text = before + done.text + after

@@ -153,6 +153,7 @@ def edit_branch() -> Recipe:
             instruct=0.65,
             kinds=LOCAL_EDITS,
             idle=0.05,
+            foreign=0.12,
             drafts=0.9,
             n_drafts=2,
             snippets=0.1,

@@ -25,6 +25,7 @@ from sampler.windows import (
 from seedfill.training.corpus import Document
 from seedfill.training.drafts import DraftBlock, draft_blocks
 from seedfill.training.instruct.pairs import draw_pair, instruction
+from seedfill.training.instruct.wordings import foreign
 
 REPAIR_WORDINGS = ("fix the code", "repair this", "fix it", "correct the code", "fix the bug")
 
@@ -58,6 +59,8 @@ class Mix:
     """The kinds of these edits, see `instruct`; none named: all."""
     idle: float = 0.0
     """Share of them in which the old code is as it should be, so that nothing is to be done."""
+    foreign: float = 0.0
+    """Share of them in which an edit of none of `kinds` is asked for, so that nothing is done. Needs `kinds`."""
     drafts: float = 0.0
     """Share of repair and instruct samples whose live blocks start from the old code."""
     n_drafts: int = 1
@@ -142,10 +145,14 @@ class SampleSource:
             pair = draw_pair(document.text, rng, self.mix.kinds)
             said = pair and instruction(pair, rng)
             if pair and said:
+                old, new = pair.old, pair.new
+                if self.mix.foreign and rng.random() < self.mix.foreign:
+                    said, new = foreign(self.mix.kinds, rng), old
+                elif rng.random() < self.mix.idle:
+                    old = new
                 windows = self._windows(document.text, pair.start, pair.end, rng, is_edit=True)
                 head = self._head(document, rng, snippets=True, instruction=said)
-                old = pair.new if rng.random() < self.mix.idle else pair.old
-                return self._edit(head, windows, old, pair.new, rng)
+                return self._edit(head, windows, old, new, rng)
             document = self._document(rng)
         return self.repair(document, rng)
 

@@ -45,8 +45,22 @@ def instruct(kind: str, facts: dict[str, str], rng: Random, choice: Choice = "tr
     if not texts:
         return None
     text = rng.choice(texts).format_map(facts)
-    if choice == "first":
-        return text
+    return text if choice == "first" else _styled(text, rng)
+
+
+def foreign(kinds: tuple[str, ...], rng: Random) -> str:
+    """An instruction for an edit of none of these kinds, which are not all."""
+    return _styled(rng.choice(_foreign_wordings(kinds)), rng)
+
+
+@cache
+def _foreign_wordings(kinds: tuple[str, ...]) -> list[str]:
+    known = {text for kind in kinds for text in wordings()[kind].train}
+    others = {text for kind, own in wordings().items() if kind not in kinds for text in own.train}
+    return sorted(text for text in others - known if "{" not in text)
+
+
+def _styled(text: str, rng: Random) -> str:
     starts_with_word = text[0].islower() and text.split(" ", 1)[0].isalpha()
     if starts_with_word and rng.random() < 0.4:
         text = text[0].upper() + text[1:]
