@@ -37,11 +37,11 @@ class Canvas:
     """Of an edit in place: the text before, between and behind the spans that belongs to the selection."""
     one_line: bool = False
     wants_text: bool = False
-    """Whether a span may not end before its first token."""
+    """Whether a span may not end before it says anything."""
     begins: str = ""
     """What the first token begins with: the text of the prefix' last token, taken back, since a cursor cuts tokens."""
     first_ids: tuple[int, ...] = ()
-    """The tokens that begin so, where there is something to begin with."""
+    """The tokens that begin so, where there is something to begin with: the one that was taken back is the first."""
 
     @property
     def is_fixed(self) -> bool:
@@ -126,11 +126,11 @@ def _healed(request: InfillRequest, tokenizer: Tokenizer) -> tuple[list[list[int
     """The pieces' tokens, the prefix without its last one, and the text of that one; all of them where it stays.
 
     A cursor cuts the tokens that a whole text would have been. So the last one is chosen anew, among those that go on
-    from it: the model knows whole tokens better than halves. It stays where it begins a line, where it is no text by
-    itself, and where somebody is not to get nothing.
+    from it: the model knows whole tokens better than halves. It stays where it begins a line, and where it is no text
+    by itself.
     """
     pieces = tokenizer.encode_batch(list(request.pieces))
-    if len(pieces) != 2 or not pieces[0] or request.wants_text or request.max_tokens == 1:
+    if len(pieces) != 2 or not pieces[0] or request.max_tokens == 1:
         return pieces, ""
     begins = tokenizer.decode(pieces[0][-1:])
     if "\n" in begins or "\ufffd" in begins:

@@ -100,7 +100,7 @@ def start_row(model: Model, canvas: Canvas, sampling: Sampling, slot: ContextSlo
         span.carry = _begun(canvas, span.carry[None], torch.tensor([True]))[0]
         if sampling.is_checked:
             logits = _without_end(span, torch.arange(1), span.carry[None], canvas)
-            logits = _without_nothing(canvas, logits, torch.tensor([True]))
+            logits = _without_nothing(canvas, logits, torch.arange(1), [])
             _choose_next(canvas, span, int(_own_choice(row, span, logits, [])))
     return row
 
@@ -244,9 +244,9 @@ def _decide(model: Model, row: Row, logits: Tensor) -> None:
 def _answers(span: Span, where: Tensor, logits: Tensor, row: Row) -> list[tuple[int, int, float]]:
     """What becomes of which tokens: (index in the block, answer, probability)."""
     logits = _without_end(span, where, logits, row.canvas)
-    if not span.tokens:
-        is_first = where == _block(span).n_anchor
-        logits = _begun(row.canvas, _without_nothing(row.canvas, logits, is_first), is_first)
+    places = where - _block(span).n_anchor + len(span.tokens)
+    logits = _without_nothing(row.canvas, logits, places, _first(span))
+    logits = _begun(row.canvas, logits, places == 0)
     if row.phase == "unmask":
         proposal, taken = unmask(logits, row.sampling)
         if span.old is not None:
@@ -266,14 +266,28 @@ def _without_end(span: Span, where: Tensor, logits: Tensor, canvas: Canvas) -> T
     return logits if must_go_on is None else _without_stop(canvas, logits, must_go_on[where])
 
 
-def _without_nothing(canvas: Canvas, logits: Tensor, is_first: Tensor) -> Tensor:
-    """Logits (m, V) without an end in a span's first place, `is_first` (m,), where text is wanted."""
-    return _without_stop(canvas, logits, is_first) if canvas.wants_text else logits
+def _without_nothing(canvas: Canvas, logits: Tensor, places: Tensor, first: list[int]) -> Tensor:
+    """Logits (m, V) at `places` (m,) of a span without an end before it says anything, where text is wanted.
+
+    `first` is its first token, as far as that is chosen: the one that a prefix ended with says nothing yet.
+    """
+    if not canvas.wants_text:
+        return logits
+    is_repeated = bool(canvas.first_ids) and (not first or first[0] == canvas.first_ids[0])
+    return _without_stop(canvas, logits, places <= int(is_repeated))
+
+
+def _first(span: Span) -> list[int]:
+    """The first token of a span, none while it is masked."""
+    block = _block(span)
+    if span.tokens or bool(block.is_masked[block.n_anchor : block.n_anchor + 1].any()):
+        return span.tokens[:1]
+    return block.tokens[block.n_anchor : block.n_anchor + 1].tolist()
 
 
 def _begun(canvas: Canvas, logits: Tensor, is_first: Tensor) -> Tensor:
     """Logits (m, V) with only those tokens in a span's first place, `is_first` (m,), that it may begin with."""
-    if not canvas.first_ids:
+    if not canvas.first_ids or not is_first.any():
         return logits
     barred = is_first.to(logits.device)[:, None].repeat(1, logits.shape[-1])
     barred[:, list(canvas.first_ids)] = False
@@ -328,6 +342,8 @@ def _commit_span(row: Row, span: Span, logits: Tensor) -> int:
     n, own = len(block), None
     if row.sampling.is_checked:
         logits_on = _without_end(span, torch.arange(n), logits, row.canvas)
+        places = torch.arange(1, n + 1) - block.n_anchor + len(span.tokens)
+        logits_on = _without_nothing(row.canvas, logits_on, places, _first(span))
         own = _own_choice(row, span, logits_on, block.tokens[1:].tolist()).cpu()
         n = agreeing(block.tokens, own, block.is_locked)
     log_probs = _read(block, span.carry, logits)[: n - block.n_anchor]

@@ -45,8 +45,8 @@ def text(tokens: list[int]) -> str:
 
 
 def test_one_span_is_laid_out_suffix_first() -> None:
-    (canvas,) = build("a = ", "\nb", max_tokens=9, wants_text=True)
-    assert text(canvas.context).endswith("<suffix>\nb<prefix>a = <middle>")
+    (canvas,) = build("a = 1\n", "\nb", max_tokens=9)
+    assert text(canvas.context).endswith("<suffix>\nb<prefix>a = 1\n<middle>")
     assert [(span.start, span.limit, span.anchor) for span in canvas.spans] == [(len(canvas.context), 9, [])]
 
 

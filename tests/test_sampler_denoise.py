@@ -109,6 +109,18 @@ def test_what_the_cursor_cut_is_chosen_anew_and_not_written_twice(policy: Policy
     assert row.canvas is canvas
 
 
+@pytest.mark.parametrize("policy", get_args(Policy))
+@pytest.mark.parametrize("before", ["def read(path):\n    with open(pa", "def read(path):\n"])
+def test_who_wants_text_gets_some_wherever_the_cursor_cuts(policy: Policy, before: str) -> None:
+    request = InfillRequest(document="d", pieces=(before, "\n"), max_tokens=6, wants_text=True)
+    (canvas,) = canvases(request, TOKENIZER, SEEDFILL, 2048)
+    ends = frozenset(range(VOCAB)) - {*random_tokens(5, 0), *canvas.first_ids}
+    canvas = dataclasses.replace(canvas, first_ids=canvas.first_ids[:1], stop_ids=ends)
+    fill(canvas, policy)
+    written = [token for token in canvas.spans[0].tokens if token not in ends]
+    assert written and TOKENIZER.decode(written) != canvas.begins
+
+
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=5), st.integers(0, 99))
 @settings(max_examples=15, deadline=None)
 def test_a_context_read_in_pieces_equals_one_read_at_once(lengths: list[int], seed: int) -> None:
