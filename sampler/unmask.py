@@ -169,15 +169,25 @@ def unmask(logits: Tensor, sampling: Sampling) -> tuple[Proposal, Tensor]:
 
 
 def judge(logits: Tensor, tokens: Tensor, sampling: Sampling) -> tuple[Proposal, Tensor]:
-    """What the model would rather have than the written tokens (m,), by logits (m, V), and where it is sure of it.
+    """What the model would rather have than the written tokens (m,), by logits (m, V), and where that is taken.
 
-    The answer is always the likeliest, whatever the temperature: a draw would spoil what is right.
+    The answer is always the likeliest, whatever the temperature: a draw would spoil what is right. It is taken where
+    the model is sure of it. Old code changes in runs, of which a half would leave fragments: there so do all neighbours
+    that the model would rather have otherwise.
     """
     assert sampling.edit_threshold is not None
     log_probs = logits.log_softmax(-1)
     best, answers = log_probs.max(-1)
-    is_sure = best.exp() >= sampling.edit_threshold
-    return Proposal(answers, best.exp(), log_probs), is_sure & (answers != tokens.to(answers.device))
+    differs, is_sure = answers != tokens.to(answers.device), best.exp() >= sampling.edit_threshold
+    taken = _whole_runs(differs, is_sure) if sampling.is_edit else differs & is_sure
+    return Proposal(answers, best.exp(), log_probs), taken
+
+
+def _whole_runs(differs: Tensor, is_sure: Tensor) -> Tensor:
+    """Those of `differs` (m,) that stand in a run with one that `is_sure` (m,)."""
+    run = (~differs).cumsum(0)  # the same number for all of a run
+    n_sure = torch.zeros(len(run) + 1, device=run.device).index_add(0, run, (differs & is_sure).float())
+    return differs & (n_sure[run] > 0)
 
 
 def doubts(proposal: Proposal, tokens: Tensor) -> list[float]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sampler.messages import Policy
-from sampler.unmask import PARAMETERS, POLICIES, Sampling, agreeing, forbid, keep_nucleus, pick, propose, unmask
+from sampler.unmask import PARAMETERS, POLICIES, Sampling, agreeing, forbid, judge, keep_nucleus, pick, propose, unmask
 
 V = 12
 
@@ -121,3 +121,21 @@ def test_the_smallest_numbers_mean_the_likeliest_token(temperature: float, top_p
     chosen = sampling(temperature=temperature, top_p=top_p, generator=torch.Generator().manual_seed(0))
     logits = logits_of(0.9, 0.5) - torch.tensor([[0.0], [1e4]])
     assert pick(logits, chosen).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "written", "alone", "in_runs"),
+    [
+        ((0.95, 0.5, 0.5, 0.5), [1, 1, 0, 1], [0], [0, 1]),  # a kept token ends a run
+        ((0.5, 0.95, 0.5), [1, 1, 1], [1], [0, 1, 2]),
+        ((0.5, 0.95, 0.5), [1, 0, 1], [], []),  # being sure of what is written begins none
+        ((0.5, 0.5), [1, 1], [], []),
+    ],
+)
+def test_old_code_changes_in_whole_runs_and_other_tokens_one_by_one(
+    probabilities: tuple[float, ...], written: list[int], alone: list[int], in_runs: list[int]
+) -> None:
+    for is_edit, expected in ((False, alone), (True, in_runs)):
+        chosen = sampling(edit_threshold=0.9, is_edit=is_edit)
+        _, where = judge(logits_of(*probabilities), torch.tensor(written), chosen)
+        assert where.nonzero()[:, 0].tolist() == expected
