@@ -136,6 +136,19 @@ async def test_a_document_that_moved_on_is_left_alone(editor: EditingClient) -> 
     await editor.told("changed meanwhile")
 
 
+async def test_what_was_typed_in_place_of_the_edit_is_not_taken_for_it(
+    editor: EditingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in Neovim: it refuses an edit of a version that it has left behind, says that it made it, and then tells."""
+    editor.script.rules(RULE)
+    buffer = editor.open(CODE)
+    monkeypatch.setattr(editor, "make", lambda edit: buffer.type(len(CODE), "# typed\n"))
+    answer = await buffer.run(REWRITE, buffer.range_of("return a+b"), "do it")
+    assert not answer["applied"] and "changed meanwhile" in answer["reason"]
+    assert buffer.text == CODE + "# typed\n"
+    await editor.told("changed meanwhile")
+
+
 async def test_an_action_offered_for_an_older_text_is_not_made(editor: EditingClient) -> None:
     buffer = editor.open("# seedfill: spaces\n" + CODE)
     (action,) = await buffer.actions(buffer.range(0, 0))

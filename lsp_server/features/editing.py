@@ -18,7 +18,8 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
 from lsp_server.context import path_in_workspace
 from lsp_server.documents import Document, Position, Snapshot
-from lsp_server.edits import Replacement
+from lsp_server.edits import Replacement, applied
+from lsp_server.next_edits import changed
 from lsp_server.privacy import refusal
 from lsp_server.protocol import Server
 from sampler.messages import Event, InfillRequest, InfillResult, Progress
@@ -162,21 +163,32 @@ async def apply(ls: Server, plan: Plan) -> None:
         raise Refusal("The editor did not say whether it made the edit: look before you ask again.") from None
     except JsonRpcException as error:
         raise Refusal(f"The editor did not make the edit: {error.message}") from None
-    if answer.applied and not await _has_moved(ls, plan.target):
-        raise Refusal("The editor says that it made the edit, but the document is as it was.")
     if not answer.applied:
         raise Refusal(
             f"The editor did not make the edit{f': {answer.failure_reason}' if answer.failure_reason else '.'}"
         )
+    if not await _has_moved(ls, plan.target):
+        raise Refusal("The editor says that it made the edit, but the document is as it was.")
+    if not _is_made(plan):
+        raise Refusal(MOVED_ON)
 
 
 async def _has_moved(ls: Server, target: Target) -> bool:
-    """Whether the document changes soon, as it must: Neovim says that it applied what it refused."""
+    """Whether the document changes soon, as it must: Neovim says that it made what it refused."""
     for _ in range(round(CHANGE_TIMEOUT_S / POLL_S)):
         if not target.document.is_still(target.snapshot):
             return True
         await ls.clock.sleep(POLL_S)
     return False
+
+
+def _is_made(plan: Plan) -> bool:
+    """Whether the document's change is the edit, not only what was typed in its stead."""
+    old, new = plan.target.text, plan.target.document.text
+    start, end, _ = changed(old, new)
+    return new == applied(old, plan.changes) or any(
+        change.start <= end and start <= change.end for change in plan.changes
+    )
 
 
 def workspace_edit(ls: Server, plan: Plan) -> lsp.WorkspaceEdit:
@@ -187,9 +199,10 @@ def workspace_edit(ls: Server, plan: Plan) -> lsp.WorkspaceEdit:
     if not plan.changes:
         raise Refusal("There is nothing to change.")
     edits = [lsp.TextEdit(range=range_of(document, *change[:2]), new_text=change.text) for change in plan.changes]
-    if not _takes_versions(ls):
+    version = _version_of_edits(ls, snapshot.version)
+    if version is None:
         return lsp.WorkspaceEdit(changes={snapshot.uri: edits})
-    identifier = lsp.OptionalVersionedTextDocumentIdentifier(uri=snapshot.uri, version=snapshot.version)
+    identifier = lsp.OptionalVersionedTextDocumentIdentifier(uri=snapshot.uri, version=version)
     return lsp.WorkspaceEdit(document_changes=[lsp.TextDocumentEdit(text_document=identifier, edits=edits)])
 
 
@@ -243,6 +256,15 @@ def _shows_preview(ls: Server) -> bool:
     return isinstance(experimental, dict) and experimental.get("seedfillPreview") is True
 
 
-def _takes_versions(ls: Server) -> bool:
+def _version_of_edits(ls: Server, version: int) -> int | None:
+    """What an edit of the document at `version` says of it, None where the client takes no versions.
+
+    Neovim does not say that it takes them, but what it says that it does, such as to create files, comes with them. It
+    holds a change back for up to 150 ms, and only a version keeps it from making an edit of what was before. Of an
+    unchanged document the version is 0 there, and 0 is taken for any; a changed one is beyond 1.
+    """
     workspace = ls.client_capabilities.workspace
-    return bool(workspace and workspace.workspace_edit and workspace.workspace_edit.document_changes)
+    edit = workspace and workspace.workspace_edit
+    if edit and edit.document_changes:
+        return version
+    return max(version, 1) if edit and edit.resource_operations else None

@@ -4,6 +4,7 @@ vim.lsp.config('seedfill', {
   filetypes = { 'python' },
   root_markers = { '.git' },
   init_options = vim.json.decode(vim.env.SEEDFILL_TEST_OPTIONS),
+  flags = { debounce_text_changes = tonumber(vim.env.SEEDFILL_TEST_HOLDS_BACK_MS) },
 })
 vim.lsp.enable('seedfill')
 vim.lsp.inline_completion.enable()

@@ -133,6 +133,26 @@ def test_a_refusal_is_a_sentence(neovim: Neovim) -> None:
     assert neovim.lines() == CODE.splitlines()
 
 
+@pytest.mark.parametrize("held_back_ms", ["", "0", "60000"], ids=["as-usual", "told-at-once", "told-too-late"])
+@pytest.mark.parametrize("typed_before", ["", "GoA = 0<Esc>"], ids=["unchanged", "changed"])
+def test_what_is_typed_while_an_edit_is_made_survives_it(neovim: Neovim, held_back_ms: str, typed_before: str) -> None:
+    """Neovim tells of a change only after a while: then it has to refuse the edit by itself.
+
+    The line is typed above the edit's, so that an edit made all the same would fall on another line.
+    """
+    neovim.environment["SEEDFILL_TEST_HOLDS_BACK_MS"] = held_back_ms
+    neovim.script.rules({**RULE, "until": "moved"})
+    opened(neovim, CODE)
+    neovim.keys(f"{typed_before}:2,2Seedfill put spaces there<CR>")
+    asked(neovim)
+    before = neovim.lines()
+    neovim.keys("ggOz = 1<Esc>")
+    eventually(lambda: neovim.lines() == ["z = 1", *before], "the typed line")
+    neovim.script.release("moved")
+    says(neovim, "meanwhile" if held_back_ms != "60000" else "the document is as it was")
+    assert neovim.lines() == ["z = 1", *before]
+
+
 def test_holes_of_every_kind_are_filled_together(neovim: Neovim) -> None:
     code = "def a():\n    pass  # TODO\n\n\ndef b():\n    ...\n\n\ndef c():\n    return ▢\n"
     neovim.script.rules({"before": "def a():\n    ", "spans": ["return 1", "return 2", "3"]})
