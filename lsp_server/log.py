@@ -33,5 +33,5 @@ def start_logging(level: str = "info") -> Path | None:
 def set_level(level: str) -> None:
     """Log from `level` up; libraries log whole documents and every request, so they have to be asked for."""
     logging.getLogger().setLevel(level.upper())
-    for library in ("pygls", "httpx", "httpcore"):
+    for library in ("pygls", "httpcore"):
         logging.getLogger(library).setLevel("DEBUG" if level == "debug" else "WARNING")

@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
-import httpx
-
 from sampler.handshake import Health, Identity, current_identity, health_from_json
 from sampler.launch import ALREADY_RUNNING, SERVICE_COMMAND, end_private, launch, why_failed
 from sampler.messages import (
@@ -42,6 +40,7 @@ from sampler.paths import (
     new_private_place,
     shared_place,
 )
+from sampler.wire import HANGS, LOST, Wire
 
 __all__ = ["SERVICE_COMMAND", "SamplerClient", "SamplerError", "State", "infill_sync", "stop_service"]
 
@@ -49,7 +48,7 @@ START_TIMEOUT_S = 60.0
 SILENCE_TIMEOUT_S = 300.0
 """A request that hears nothing for so long is given up: the service hangs."""
 STOP_TIMEOUT_S = 20.0
-DRAIN_TIMEOUT_S = 5.0
+DRAIN_TIMEOUT_S = HEALTH_TIMEOUT_S = 5.0
 POLL_S = 0.05
 
 Mode: TypeAlias = Literal["shared", "private"]
@@ -92,7 +91,7 @@ class SamplerClient:
         self._state: State | None = None
         self._command = (*command, *service_options)
         self._place: Place | None = None
-        self._http: httpx.AsyncClient | None = None
+        self._wire: Wire | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._starting: subprocess.Popen[bytes] | None = None
         self._connecting = asyncio.Lock()
@@ -110,9 +109,9 @@ class SamplerClient:
         for _ in range(2):
             try:
                 return await self._ask(await self._connect(), body, on_event)
-            except httpx.TimeoutException:
+            except HANGS:
                 raise self._failed("The sampler service hangs: run `seedfill stop`, then try again.") from None
-            except (httpx.TransportError, _GoneError):
+            except (*LOST, _GoneError):
                 self._connected = False
         raise self._failed(f"The sampler service died twice on this request: see {log_file()}.")
 
@@ -121,18 +120,20 @@ class SamplerClient:
         if start:
             await self._connect()
             await self._wait_while_loading()
-        return await self._ask_health() if self._mode == "shared" or self._http else None
+        return await self._ask_health() if self._mode == "shared" or self._wire else None
 
     async def counters(self) -> dict[str, int]:
         """What the service has counted since it began, by name; starts one where none runs and raises SamplerError."""
-        counters: dict[str, int] = (await (await self._connect()).get("/state")).json()["counters"]
+        wire = await self._connect()
+        state = json.loads(await wire.call("GET", "/state", timeout_s=HEALTH_TIMEOUT_S))
+        counters: dict[str, int] = state["counters"]
         return counters
 
     async def close(self) -> None:
         """Close the connection; a private service ends with it, a shared one stays."""
         self._closed, self._connected = True, False
-        if self._http is not None:
-            await self._http.aclose()
+        if self._wire is not None:
+            await self._wire.close()
         if self._mode == "private" and self._place is not None:
             if self._process is not None:
                 await asyncio.to_thread(end_private, self._process, STOP_TIMEOUT_S)
@@ -148,21 +149,19 @@ class SamplerClient:
 
     # — one request
 
-    async def _ask(
-        self, http: httpx.AsyncClient, body: bytes, on_event: Callable[[Event], None] | None
-    ) -> InfillResult:
+    async def _ask(self, wire: Wire, body: bytes, on_event: Callable[[Event], None] | None) -> InfillResult:
         last: Event | None = None
-        async with http.stream("POST", "/v1/infill", content=body) as response:
-            async for line in response.aiter_lines():
+        async with wire.stream("/v1/infill", body, silence_s=SILENCE_TIMEOUT_S) as answer:
+            async for line in answer.lines:
                 last = _event(line)
-                if response.status_code == 503:
+                if answer.status == 503:
                     break
                 self._follow(last)
                 if on_event is not None:
                     on_event(last)
         if isinstance(last, InfillResult):
             return last
-        if isinstance(last, Failure) and response.status_code != 503:
+        if isinstance(last, Failure) and answer.status != 503:
             raise SamplerError(last.message, last.kind)
         raise _GoneError
 
@@ -176,7 +175,7 @@ class SamplerClient:
 
     # — finding or starting the service
 
-    async def _connect(self) -> httpx.AsyncClient:
+    async def _connect(self) -> Wire:
         async with self._connecting:  # requests that come at once wait for one start
             if not self._connected:
                 try:
@@ -184,7 +183,7 @@ class SamplerClient:
                 except (PathError, OSError) as error:
                     raise self._failed(str(error)) from None
                 self._connected = True
-            return self._client()
+            return self._opened()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -204,7 +203,7 @@ class SamplerClient:
                 self._tell(State("ready") if health.status == "ready" else State("loading", "the sampler"))
                 return
             elif drained is None:
-                await _drain(self._client(), health.pid)
+                await _drain(self._opened(), health.pid)
                 drained = health.pid
             else:
                 raise self._failed(_differs(health.identity, wanted))
@@ -223,20 +222,20 @@ class SamplerClient:
     async def _ask_health(self) -> Health | None:
         """None where nobody answers, or something that is no sampler: a service that starts takes its place."""
         try:
-            response = await self._client().get("/health", timeout=5.0)
-            return health_from_json(response.json())
-        except (httpx.TransportError, BadMessage, ValueError):
+            answer = await self._opened().call("GET", "/health", timeout_s=HEALTH_TIMEOUT_S)
+            return health_from_json(json.loads(answer))
+        except (*LOST, BadMessage, ValueError):
             return None
 
-    def _client(self) -> httpx.AsyncClient:
+    def _opened(self) -> Wire:
         if self._place is None:
             try:
                 self._place = new_private_place() if self._mode == "private" else shared_place()
             except (PathError, OSError) as error:
                 raise self._failed(str(error)) from None
-        if self._http is None:
-            self._http = _http(self._place)
-        return self._http
+        if self._wire is None:
+            self._wire = Wire(self._place.socket)
+        return self._wire
 
     def _start(self) -> None:
         """Start a process, unless the one started last is still on its way; raises if that one failed."""
@@ -301,24 +300,16 @@ class _GoneError(Exception):
     """The service left before it had an answer."""
 
 
-def _http(place: Place) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=httpx.AsyncHTTPTransport(uds=str(place.socket), verify=False),
-        base_url="http://sampler",
-        timeout=httpx.Timeout(10.0, read=SILENCE_TIMEOUT_S, pool=None),
-        trust_env=False,
-    )
-
-
-async def _drain(http: httpx.AsyncClient, pid: int) -> None:
+async def _drain(wire: Wire, pid: int) -> None:
     """Ask the service to leave, if it still is the process `pid`."""
-    with contextlib.suppress(httpx.TransportError):
-        await http.post("/drain", json={"pid": pid}, timeout=DRAIN_TIMEOUT_S)
+    with contextlib.suppress(*LOST):
+        await wire.call("POST", "/drain", json.dumps({"pid": pid}).encode(), timeout_s=DRAIN_TIMEOUT_S)
 
 
 async def _drain_once(place: Place, pid: int) -> None:
-    async with _http(place) as http:
-        await _drain(http, pid)
+    wire = Wire(place.socket)
+    await _drain(wire, pid)
+    await wire.close()
 
 
 def _differs(theirs: Identity, wanted: Identity) -> str:
@@ -328,7 +319,7 @@ def _differs(theirs: Identity, wanted: Identity) -> str:
     )
 
 
-def _event(line: str) -> Event:
+def _event(line: bytes) -> Event:
     try:
         return event_from_json(json.loads(line))
     except ValueError as error:

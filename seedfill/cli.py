@@ -1,6 +1,6 @@
 """The command line: names the commands, mounts them, and turns every way to end into an exit code.
 
-Composes, holds no logic. Nothing heavy is imported here or by the modules imported here: torch, pygls and httpx
+Composes, holds no logic. Nothing heavy is imported here or by the modules imported here: torch, pygls and httpcore
 are loaded by the commands that need them, when they run.
 """
 

@@ -19,7 +19,7 @@ from seedfill.evaluation.machine import matmul_gflops
 if TYPE_CHECKING:
     from sampler.handshake import Health
 
-PACKAGES = ("seedfill", "torch", "tokenizers", "safetensors", "pygls", "httpx", "uvicorn", "tree-sitter")
+PACKAGES = ("seedfill", "torch", "tokenizers", "safetensors", "pygls", "httpcore", "uvicorn", "tree-sitter")
 
 
 def diagnose(health: Health | None, models: list[dict[str, Any]], model_problems: list[str]) -> dict[str, Any]:

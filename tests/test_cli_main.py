@@ -129,7 +129,7 @@ def test_light_commands_load_nothing_heavy(arguments: list[str]) -> None:
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     heavy = {"torch", "pygls", "lsprotocol", "numpy", "uvicorn", "starlette", "tokenizers"}
     assert loaded & heavy == set()
-    assert arguments == ["stop"] or "httpx" not in loaded
+    assert arguments == ["stop"] or "httpcore" not in loaded
 
 
 def test_a_closed_pipe_is_no_crash() -> None:

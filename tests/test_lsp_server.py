@@ -89,7 +89,7 @@ async def test_start_is_light(fresh: LspClient) -> None:
 async def test_importing_the_server_loads_no_torch() -> None:
     program = "import sys, lsp_server.server; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not {"torch", "numpy", "transformers", "tokenizers", "httpx"}.intersection(done.stdout.split())
+    assert not {"torch", "numpy", "transformers", "tokenizers", "httpcore"}.intersection(done.stdout.split())
 
 
 async def test_an_orderly_end(fresh: LspClient) -> None:

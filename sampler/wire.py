@@ -1,0 +1,65 @@
+"""HTTP over the service's socket, no more of it than the seam needs: an editor waits while this is imported."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpcore
+
+HANGS = httpcore.TimeoutException
+"""Raised where nothing was heard for too long."""
+LOST = (httpcore.NetworkError, httpcore.ProtocolError, HANGS)
+"""Raised where nobody listens, or not to the end."""
+
+CONNECT_TIMEOUT_S = 10.0
+KEPT_S = 5.0
+"""How long a connection that nobody uses is kept; the service closes its side then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer on its way: its status, and its lines as they come."""
+
+    status: int
+    lines: AsyncIterator[bytes]
+
+
+class Wire:
+    """Connections to the service that listens on `socket`, opened when they are needed."""
+
+    def __init__(self, socket: Path) -> None:
+        self._pool = httpcore.AsyncConnectionPool(uds=str(socket), max_connections=None, keepalive_expiry=KEPT_S)
+
+    async def call(self, method: str, path: str, body: bytes | None = None, *, timeout_s: float) -> bytes:
+        """The whole of a short answer; raises one of LOST."""
+        limits = {"timeout": dict.fromkeys(("connect", "read", "write"), timeout_s)}
+        answer = await self._pool.request(method, _url(path), content=body, extensions=limits)
+        return answer.content
+
+    @contextlib.asynccontextmanager
+    async def stream(self, path: str, body: bytes, *, silence_s: float) -> AsyncIterator[Answer]:
+        """The answer to a POST, line by line; raises one of LOST. To leave early is to cancel."""
+        limits = {"timeout": {"connect": CONNECT_TIMEOUT_S, "write": CONNECT_TIMEOUT_S, "read": silence_s}}
+        async with self._pool.stream("POST", _url(path), content=body, extensions=limits) as response:
+            yield Answer(response.status, _lines(response.aiter_stream()))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line
+    if rest:
+        yield rest
+
+
+def _url(path: str) -> str:
+    return f"http://sampler{path}"
