@@ -25,14 +25,18 @@
   "Remember what the buffer holds."
   (push (buffer-substring-no-properties (point-min) (point-max)) seedfill-test-steps))
 
-(defun seedfill-test-open (file)
-  "Visit FILE with the cursor at the end of its line that ends in |, and connect."
+(defun seedfill-test-visit (file)
+  "Visit FILE with the cursor at the end of its line that ends in |."
   (find-file file)
   (python-mode)
   (buffer-enable-undo)
   (goto-char (point-min))
   (when (search-forward "|" nil t) (delete-char -1))
-  (setq buffer-undo-list nil)
+  (setq buffer-undo-list nil))
+
+(defun seedfill-test-open (file)
+  "Visit FILE and connect."
+  (seedfill-test-visit file)
   (apply #'eglot (eglot--guess-contact))
   (seedfill-test-note))
 

@@ -22,13 +22,8 @@
                   :server-id 'seedfill))
 
 (defun seedfill-test-lsp-open (file)
-  "Visit FILE with the cursor at the end of its line that ends in |, and connect."
-  (find-file file)
-  (python-mode)
-  (buffer-enable-undo)
-  (goto-char (point-min))
-  (when (search-forward "|" nil t) (delete-char -1))
-  (setq buffer-undo-list nil)
+  "Visit FILE and connect."
+  (seedfill-test-visit file)
   (lsp-workspace-folders-add (file-name-directory file))
   (lsp)
   (seedfill-test-wait (lambda () (and (lsp-workspaces)
