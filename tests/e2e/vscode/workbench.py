@@ -354,9 +354,9 @@ def processes(*words: str) -> list[psutil.Process]:
 
 
 def environment_of_a_home(folder: Path) -> dict[str, str]:
-    """XDG folders below `folder`; the socket's has to be short."""
+    """XDG folders below `folder`, the socket's has to be short; and bytecode is kept, as an installation has it."""
     homes = {f"XDG_{name}_HOME": str(folder / name.lower()) for name in ("CONFIG", "DATA", "CACHE", "STATE")}
-    return {**homes, "XDG_RUNTIME_DIR": str(folder), "PYTHONPATH": str(ROOT)}
+    return {**homes, "XDG_RUNTIME_DIR": str(folder), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def _without_pip_settings() -> dict[str, str]:
