@@ -72,13 +72,12 @@ def test_several_cursors_on_different_lines_lose_no_text(window: Window, script:
     script.rules({"before": "area = ", "fills": ["width * height"]})
     lines = ["area =", "total = 0  # area =", "    area =", "print('area =')"]
     window.edit("║" + "\n".join(lines) + "\n")
-    for _ in lines[1:]:
-        window.command("Add Cursor Below")
+    window.add_cursors_below(len(lines) - 1)
     window.press("End")
     window.type(" ")
     typed = [f"{line} " for line in lines]
     eventually(lambda: window.text().splitlines() == typed, "a blank at each cursor", window.text)
-    eventually(lambda: script.entries("request"), "a request")
+    eventually(lambda: window.requests(script), "a request")
     window.wait_for_ghost()
     window.press("Tab")
     eventually(lambda: window.text().splitlines() != typed, "an accepted suggestion", window.text)

@@ -37,7 +37,7 @@ def ask(window: Window, instruction: str = "name it for what it is") -> None:
 def test_an_instruction_rewrites_a_selection_and_undo_restores_it(window: Window, script: Script) -> None:
     ask(window)
     window.wait_for_text(f"{BEFORE}{NEW}{AFTER}")
-    (request,) = script.entries("request")
+    (request,) = (request for request in window.requests(script) if request["instruction"])
     assert request["instruction"] == "name it for what it is"
     assert request["edit"]["selection"] == OLD
     window.focus()

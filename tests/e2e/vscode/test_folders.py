@@ -11,7 +11,10 @@ from tests.e2e.vscode.conftest import Open
 from tests.e2e.vscode.workbench import Window, eventually, write_settings
 from tests.support.lsp_scripted import Script
 
-SETTINGS = {"api": {"seedfill.completion.maxTokens": 7}, "tools": {"seedfill.completion.maxTokens": 9}}
+SETTINGS = {
+    "api": {"seedfill.completion.maxTokens": 7},
+    "tools": {"seedfill.completion.maxTokens": 9, "seedfill.completion.enabled": True},
+}
 TEXT = "value = 1\nx =║\n"
 RULE = {"before": "x = ", "fills": ["value"]}
 
@@ -57,10 +60,9 @@ def test_each_folder_has_suggestions_by_its_own_settings(window: Window, script:
 def test_a_file_that_one_folder_ignores_is_left_alone(window: Window, script: Script, folders: Path) -> None:
     edit(window, folders / "tools", suffix="_private.py").type(" ")
     window.wait_for_status("off")
-    window.command("Seedfill: Show Why")
-    window.wait_for_report("_private.py:2:5", "is excluded by", ".gitignore")
+    window.show_why(script, f"{window.file.name}:2:5", "is excluded by", ".gitignore")
     window.press("Control+j")
-    assert not script.entries("request")
+    assert not window.requests(script)
     edit(window, folders / "api", suffix="_private.py").type(" ")
     window.wait_for_ghost("value")
     window.ready()
@@ -68,7 +70,6 @@ def test_a_file_that_one_folder_ignores_is_left_alone(window: Window, script: Sc
 
 def test_switching_off_where_the_folder_says_so_keeps_to_the_folder(window: Window, folders: Path) -> None:
     own = folders / "tools" / ".vscode" / "settings.json"
-    write_settings(own, {**SETTINGS["tools"], "seedfill.completion.enabled": True})
     edit(window, folders / "tools").ready()
     window.command("Seedfill: Switch Suggestions On or Off")
     window.wait_for_status("off")

@@ -15,7 +15,7 @@ def test_a_failing_model_is_visible_until_it_works_again(scripted: Path, script:
     script.rules({"before": "x = ", "fails": "The weights are damaged."}, {"before": "y = ", "fills": ["value"]})
     window = open_window(server__path=str(scripted)).ready()
     window.edit("value = 1\nx =║\n").type(" ")
-    assert "The weights are damaged." in window.notification("Seedfill")
+    assert "Seedfill" in window.notification("The weights are damaged.")
     window.wait_for_status("error").click_status()
     window.page.locator(".pane-body .output-view-container, .output-view").first.wait_for()
     window.edit("value = 1\ny =║\n").type(" ")
@@ -30,7 +30,7 @@ def test_a_server_that_ends_at_once_is_said_to_and_not_started_again(tmp_path: P
     window = open_window(server__path=str(program)).wait_for_status("error")
     assert str(program) in window.notification("ended as soon as it was started")
     window.click_status()
-    window.page.locator(".output-view .view-line", has_text="The library is missing.").first.wait_for()
+    window.wait_for_log("The library is missing.")
     assert window.status() == "error"
     assert starts.read_text() == "started\n"
 

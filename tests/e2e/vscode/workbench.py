@@ -12,19 +12,25 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import urlopen
 
 import psutil
-from playwright.sync_api import Browser, Page, TimeoutError
+from playwright.sync_api import Browser, Page, TimeoutError, ViewportSize
+
+from lsp_server.journal import last_record
+from tests.support.lsp_scripted import Script
 
 ROOT = Path(__file__).parents[3]
 PICTURES = ROOT / "reports" / "e2e-vscode"
 PATIENCE_S = float(os.environ.get("SEEDFILL_TEST_PATIENCE_S", "60"))
 SAVING_MS = 2000
+SIZE: ViewportSize = {"width": 1000, "height": 1000}
+"""High enough for a whole report, and for all cells of a notebook: the workbench draws only what is in sight."""
 CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 QUIET = {
     "security.workspace.trust.enabled": False,
@@ -103,7 +109,8 @@ class VSCode:
         """
         for scope in ("User", "Machine"):
             write_settings(self.folder / "user" / scope / "settings.json", {**QUIET, **settings})
-        page = browser.new_context(viewport={"width": 1000, "height": 640}).new_page()
+        # Without motion: a notification that still slides in moves away below the mouse, and the click is lost.
+        page = browser.new_context(viewport=SIZE, reduced_motion="reduce").new_page()
         page.set_default_timeout(PATIENCE_S * 1000)
         here = f"vscode-remote://127.0.0.1:{self.port}"
         further = [["extensionDevelopmentPath", f"{here}{folder}"] for folder in extensions]
@@ -154,6 +161,8 @@ class Window:
         self._names = (f"{file.stem}_{i}" for i in count(1))
         self._status = page.locator("[id='seedfill.seedfill.seedfill.status'] a")
         self._editor = page.locator(".editor-instance .view-lines")
+        self._focused_editor = page.locator(".editor-instance .monaco-editor.focused")
+        self._lines_below = page.locator(".part.panel .view-lines").first
         self._editor.wait_for()
 
     def status(self) -> str:
@@ -175,13 +184,14 @@ class Window:
     def focus(self, *keys: str) -> Window:
         """Put the cursor where `keys` take it."""
         self._editor.click()
+        self._focused_editor.wait_for()
         self.press(*keys)
         return self
 
     def edit(self, marked: str, suffix: str = ".py") -> Window:
         """Open a new file with the cursor at `║`."""
         before, _, after = marked.partition("║")
-        self.file = self.file.with_name(next(self._names) + suffix)
+        self.file = self.new_file(suffix)
         self.file.write_bytes((before + after).encode())
         line, start = before.count("\n") + 1, before.rfind("\n") + 1
         column = len(before[start:].encode("utf-16-le")) // 2 + 1
@@ -189,8 +199,17 @@ class Window:
         shown = len(before) - start + 1
         place = self.page.locator("[id='status.editor.selection'] a", has_text=re.compile(rf"Ln {line}, Col {shown}\b"))
         place.wait_for()
-        self.page.locator(".editor-instance .monaco-editor.focused").wait_for()
+        self._focused_editor.wait_for()
+        return self.settle()
+
+    def settle(self) -> Window:
+        """Wait for what an editor puts off until the workbench is idle: only then does typing ask for suggestions."""
+        self.page.evaluate(IS_IDLE)
         return self
+
+    def new_file(self, suffix: str) -> Path:
+        """The name of a file that there is not yet, beside the one that is open."""
+        return self.file.with_name(next(self._names) + suffix)
 
     def open_file(self, file: Path, place: str = "") -> None:
         """Open a file by its name, at `:LINE:COL`."""
@@ -210,6 +229,14 @@ class Window:
         """Run a command from the palette."""
         self.press("F1")
         self._fill_quick_input(f">{title}", row=title)
+
+    def add_cursors_below(self, n: int) -> None:
+        """Add `n` cursors, each below the one before."""
+        cursors = self.page.locator(".editor-instance .cursors-layer .cursor")
+        for _ in range(n):
+            n_wanted = cursors.count() + 1
+            self.command("Add Cursor Below")
+            cursors.nth(n_wanted - 1).wait_for(state="attached")
 
     def choose(self, row: str) -> None:
         """Choose a row of the list that is shown."""
@@ -265,14 +292,42 @@ class Window:
 
     def wait_for_report(self, *expected: str) -> str:
         """The text of the panel below the editor, as soon as it holds all that is expected."""
-        lines = self.page.locator(".part.panel .view-lines").first
-        lines.wait_for()
+        self._lines_below.wait_for()
 
         def found() -> str:
-            text = lines.inner_text().replace("\u00a0", " ")
+            text = self._text_below()
             return text if text.strip() and all(words in text for words in expected) else ""
 
-        return eventually(found, f"a report with {expected}", lines.inner_text)
+        return eventually(found, f"a report with {expected}", self._text_below)
+
+    def show_why(self, script: Script, *expected: str) -> str:
+        """What is said of the request for the file that is open, as soon as all that is expected is said.
+
+        That the request has ended is waited for: the palette takes the focus, which calls it off, and the report is of
+        the moment when it was asked for.
+        """
+        note = partial(last_record, script.folder / "state" / "seedfill")
+        eventually(lambda: self._is_of_this_file(note()), "a note of the request", note)
+        self.command("Seedfill: Show Why")
+        return self.wait_for_report(*expected)
+
+    def wait_for_log(self, words: str) -> None:
+        """Wait until the log, which is shown below the editor, holds `words`.
+
+        The panel draws only what is in sight, and the log is as long as it is: its filter leaves nothing else there.
+        """
+        search = self.page.locator(".part.panel input[placeholder='Filter']")
+        search.fill(words)
+        self.page.locator(".output-view .view-line", has_text=words).first.wait_for()
+        search.fill("")
+
+    def requests(self, script: Script) -> list[dict[str, Any]]:
+        """What the sampler was asked for the file that is open.
+
+        It may have been asked for others meanwhile: on a machine with time to spare, what follows a suggestion is
+        prepared, and a test before this one may have left such a request.
+        """
+        return [request for request in script.entries("request") if Path(request["path"]).name == self.file.name]
 
     @contextlib.contextmanager
     def film(self) -> Iterator[list[str]]:
@@ -292,6 +347,12 @@ class Window:
         if not self.page.is_closed():
             self.page.goto("about:blank")
             self.page.context.close()
+
+    def _is_of_this_file(self, record: Mapping[str, Any] | None) -> bool:
+        return record is not None and Path(urlsplit(record["document"]).path).name == self.file.name
+
+    def _text_below(self) -> str:
+        return self._lines_below.inner_text().replace("\u00a0", " ")
 
     def _fill_quick_input(self, text: str, row: str | None = None) -> None:
         box = self.page.locator(".quick-input-widget:visible input[type=text]").first
@@ -317,6 +378,9 @@ IS_ANSWERED = """(text) => {
     return list.style.display === "none" || list.querySelector("input[type=text]").value !== text;
 }"""
 """The list is gone, or another one has come in its place."""
+
+IS_IDLE = "() => new Promise((resolve) => requestIdleCallback(resolve, { timeout: 5000 }))"
+"""What the workbench has put off before is done first, and it waits no longer than that either."""
 
 START_FILM = f"""() => {{
     const ghost = {GHOST_TEXT};
