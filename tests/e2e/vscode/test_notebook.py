@@ -110,7 +110,7 @@ def test_an_instruction_rewrites_a_cell_and_undo_restores_it(notebook: Notebook,
 
 
 def _notebook(cells: Sequence[tuple[str, str]]) -> dict[str, object]:
-    code = {"execution_count": None, "outputs": []}
+    code: dict[str, object] = {"execution_count": None, "outputs": []}
     return {
         "cells": [
             {"cell_type": kind, "metadata": {}, "source": [source], **(code if kind == "code" else {})}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.vscode.conftest import Open
-from tests.e2e.vscode.workbench import Window, write_program
+from tests.e2e.vscode.workbench import VSCode, Window, eventually, write_program
 from tests.support.lsp_scripted import Script
 
 
@@ -17,20 +17,21 @@ def test_a_failing_model_is_visible_until_it_works_again(scripted: Path, script:
     window.edit("value = 1\nx =║\n").type(" ")
     assert "Seedfill" in window.notification("The weights are damaged.")
     window.wait_for_status("error").click_status()
-    window.page.locator(".pane-body .output-view-container, .output-view").first.wait_for()
+    window.wait_for_log(f"Starting {scripted} lsp")
     window.edit("value = 1\ny =║\n").type(" ")
     window.wait_for_ghost("value")
     window.ready()
 
 
-def test_a_server_that_ends_at_once_is_said_to_and_not_started_again(tmp_path: Path, open_window: Open) -> None:
+def test_a_server_that_ends_at_once_is_said_to_and_not_started_again(
+    tmp_path: Path, vscode: VSCode, open_window: Open
+) -> None:
     starts = tmp_path / "starts"
     command = ["sh", "-c", f"echo started >>{starts}; echo The library is missing. >&2; exit 3"]
     program = write_program(tmp_path / "bin" / "seedfill", command, {})
     window = open_window(server__path=str(program)).wait_for_status("error")
     assert str(program) in window.notification("ended as soon as it was started")
-    window.click_status()
-    window.wait_for_log("The library is missing.")
+    eventually(lambda: "The library is missing." in vscode.logs(), "the server's words in the log", vscode.logs)
     assert window.status() == "error"
     assert starts.read_text() == "started\n"
 

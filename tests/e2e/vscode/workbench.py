@@ -120,6 +120,10 @@ class VSCode:
         page.goto(f"http://127.0.0.1:{self.port}/?{query}", wait_until="domcontentloaded")
         return Window(page, file)
 
+    def logs(self) -> str:
+        """What all windows' Seedfill logs hold."""
+        return "".join(log.read_text() for log in self.folder.glob("user/logs/*/exthost*/seedfill.seedfill/*.log"))
+
     def processes(self, *words: str) -> list[psutil.Process]:
         """The processes below the server whose command line holds all `words`."""
         below = {child.pid for child in psutil.Process(self.process.pid).children(recursive=True)}
@@ -312,10 +316,11 @@ class Window:
         return self.wait_for_report(*expected)
 
     def wait_for_log(self, words: str) -> None:
-        """Wait until the log, which is shown below the editor, holds `words`.
+        """Wait until the log comes up below the editor, which takes the focus, and holds `words`.
 
         The panel draws only what is in sight, and the log is as long as it is: its filter leaves nothing else there.
         """
+        self.page.locator(".part.panel .monaco-editor.focused").wait_for()
         search = self.page.locator(".part.panel input[placeholder='Filter']")
         search.fill(words)
         self.page.locator(".output-view .view-line", has_text=words).first.wait_for()
