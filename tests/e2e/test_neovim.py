@@ -21,7 +21,7 @@ import pytest
 from tests.support.lsp_scripted import COMMAND, Script
 
 HERE = Path(__file__).parent
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 T = TypeVar("T")
 
 _tick = threading.Event()
