@@ -38,6 +38,7 @@ from sampler.messages import (
     Progress,
 )
 from sampler.span import Span
+from sampler.surprise import surprise
 from sampler.unmask import CHECKED, EDIT_THRESHOLD, PARAMETERS, Sampling
 
 MAX_ROWS = 32
@@ -62,6 +63,8 @@ class Job:
     rows: list[Row] = field(default_factory=list)
     tokens_computed: int = 0
     cache_miss: CacheMiss = "uncached"
+    is_strange: bool = False
+    """Whether an edit is asked for in words that the model does not know, so that no confidence in it counts."""
     shown: Progress | None = None
 
     def cancel(self) -> None:
@@ -104,7 +107,7 @@ class Scheduler:
         found = canvases(request, model.tokenizer, profile, model.max_positions)
         slot = None if job.is_late(time.monotonic()) else self._read(job, found[0], model)
         samplings = [_sampling(request, model, i) for i in range(request.n_candidates)]
-        job.model = model
+        job.model, job.is_strange = model, _is_strange(request, model)
         job.rows = [start_row(model, canvas.copy(), sampling, slot) for sampling in samplings for canvas in found]
         self._count_admission(job, found[0])
         self.active.append(job)
@@ -265,6 +268,13 @@ def _edit_threshold(edit: Edit | None, profile: FamilyProfile, policy: Policy) -
     return None if policy in CHECKED else profile.edit_threshold or EDIT_THRESHOLD
 
 
+def _is_strange(request: InfillRequest, model: LoadedModel) -> bool:
+    ceiling = model.profile.surprise_ceiling
+    if ceiling is None or request.edit is None or request.edit.start == "masks":
+        return False
+    return surprise(model, request.instruction, request.language) > ceiling
+
+
 def _sampling(request: InfillRequest, model: LoadedModel, index: int) -> Sampling:
     """How candidate `index` is sampled: the first of several greedily, the others at a temperature."""
     profile = model.profile
@@ -315,7 +325,7 @@ def _result(job: Job, model: LoadedModel) -> InfillResult:
     """The request's candidates: those that came to an end before those cut short, then by mean log-probability."""
     ranked = sorted(job.rows, key=_rank, reverse=True)
     return InfillResult(
-        candidates=tuple(_candidate(row, model) for row in ranked[: job.request.n_candidates]),
+        candidates=tuple(_candidate(row, model, job.is_strange) for row in ranked[: job.request.n_candidates]),
         model=model.id,
         device=model.device.type,
         ms=(time.monotonic() - job.received - job.load_s) * 1000,
@@ -325,14 +335,14 @@ def _result(job: Job, model: LoadedModel) -> InfillResult:
     )
 
 
-def _candidate(row: Row, model: LoadedModel) -> Candidate:
+def _candidate(row: Row, model: LoadedModel, is_strange: bool) -> Candidate:
     spans = row.canvas.spans
     log_probs = [log_prob for span in spans for log_prob in _telling(span, row.sampling)]
     return Candidate(
         fills=_fills(row.canvas, model),
         tokens=sum(row.canvas.n_tokens(span, model.tokenizer) for span in spans),
         forwards=row.n_forwards,
-        confidence=_mean(map(math.exp, log_probs)),
+        confidence=0.0 if is_strange else _mean(map(math.exp, log_probs)),
         finish=_finish(row.canvas),
     )
 

@@ -75,6 +75,8 @@ class FamilyProfile:
     delete_id: int | None = None
     edit_threshold: float | None = None
     """τ_edit of finished blocks, see `Sampling`; None: what is written stays."""
+    surprise_ceiling: float | None = None
+    """The most that the words of a request may surprise, in nats a token, for an edit to be trusted; None: any."""
     live_marker_id: int | None = None
     """Stands behind a live group while it is denoised, at the position of its first token; never committed."""
     forbidden_ids: tuple[int, ...]

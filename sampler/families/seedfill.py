@@ -51,6 +51,7 @@ def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
         expand_id=special(vocabulary, "<expand>") if can_edit else None,
         delete_id=special(vocabulary, "<delete>") if can_edit else None,
         edit_threshold=edit_threshold,
+        surprise_ceiling=setting(own, "surprise_ceiling", float) if "surprise_ceiling" in own else None,
         live_marker_id=special(vocabulary, LIVE_MARKER),
         forbidden_ids=unwritable(vocabulary, setting(config, "vocab_size", int), keep=[end_id]),
         languages=tuple(setting(own, "languages", list)),
