@@ -24,6 +24,8 @@ class ModelFacts:
     """Below it nothing is shown unasked, 0 to 1."""
     edit_confidence_floor: float = CONFIDENCE_FLOOR
     """Below it an edit is refused, 0 to 1."""
+    eager_edit_threshold: float | None = None
+    """τ_edit of the second look at code of which the first would change nothing; None: there is none."""
     languages: tuple[str, ...] = ()
     """The language ids it was made for; empty: unknown, so any."""
     presets: Mapping[str, float] = field(default_factory=dict)
@@ -56,9 +58,14 @@ def _read(path: Path, changed: int) -> ModelFacts:
         return ModelFacts(
             confidence_floor=float(section.get("confidence_floor") or 0),
             edit_confidence_floor=float(section.get("edit_confidence_floor", CONFIDENCE_FLOOR)),
+            eager_edit_threshold=_number(section.get("eager_edit_threshold")),
             languages=languages,
             presets={str(kind): float(rate) for kind, rate in section.get("presets", {}).items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         logger.debug("%s says nothing of suggestions: %r", path, error)
         return ModelFacts()
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -38,6 +38,10 @@ class Refusal(Exception):
     """Why an edit is not made, in one sentence for a person."""
 
 
+class Fruitless(Refusal):
+    """The model left all as it was, or found nothing that parses: it may when it takes what it is less sure of."""
+
+
 def edit_request(
     before: str,
     selection: str,
@@ -82,6 +86,25 @@ async def rewrite(
     parse_rounds: int | None = PARSE_ROUNDS,
     *,
     around: Around | None = None,
+    eager_threshold: float | None = None,
+) -> Rewriting:
+    """`rewrite_once`; where that is fruitless, again at `eager_threshold`, if there is one and τ_edit was left open.
+
+    Who asks for an edit wants one, and sees it before it counts. Raises Refusal where nothing of it may be shown.
+    """
+    assert request.edit is not None
+    is_open = request.edit.threshold is None and request.edit.start == "selection"
+    try:
+        return await rewrite_once(infill, request, floor, parse_rounds, around)
+    except Fruitless:
+        if eager_threshold is None or not is_open:
+            raise
+    eager = replace(request, edit=replace(request.edit, threshold=eager_threshold))
+    return await rewrite_once(infill, eager, floor, parse_rounds, around)
+
+
+async def rewrite_once(
+    infill: Infill, request: InfillRequest, floor: float, parse_rounds: int | None, around: Around | None
 ) -> Rewriting:
     """Ask, and where the answer has faults of syntax that the old code had not, have its lines written again.
 
@@ -102,7 +125,7 @@ async def rewrite(
             result = await infill(_again(request, text, faults))
             text = rewritten(request, result, floor)
             confidence = min(confidence, result.candidates[0].confidence)
-    raise Refusal("What the model wrote does not parse: select less, or ask in other words.")
+    raise Fruitless("What the model wrote does not parse: select less, or ask in other words.")
 
 
 def parsed_around(request: InfillRequest, around: Around | None) -> Around:
@@ -174,7 +197,7 @@ def rewritten(request: InfillRequest, result: InfillResult, floor: float = CONFI
     if best.finish == "length":
         raise Refusal("The model found no end: select less, or ask in other words.")
     if new == old:
-        raise Refusal("The model would change nothing here.")
+        raise Fruitless("The model would change nothing here.")
     if best.confidence < floor:
         raise Refusal(f"The model is not sure how to do that ({best.confidence:.0%}): select less or say it otherwise.")
     if _locked_in(request.edit, new) is None:

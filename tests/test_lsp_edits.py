@@ -205,6 +205,16 @@ async def test_faults_are_found_though_the_window_around_is_cut_in_mid_code() ->
     assert (await rewrite(replies, request, around=selection.around)).text == "x = 2"
 
 
+@pytest.mark.parametrize("first", ["x = 1", "x = (1"])
+async def test_where_the_first_look_is_fruitless_a_second_takes_what_it_is_less_sure_of(first: str) -> None:
+    request = rewrite_request(select("x = 1\n", 0, 5), "do it", document="d", language="python")
+    replies = Replies(first, first, first, "x = 2") if "(" in first else Replies(first, "x = 2")
+    assert (await rewrite(replies, request, eager_threshold=0.5)).text == "x = 2"
+    assert [asked.edit.threshold for asked in replies.requests if asked.edit][-2:] == [None, 0.5]
+    with pytest.raises(Refusal):
+        await rewrite(Replies(first), request)
+
+
 async def test_code_that_did_not_parse_before_may_stay_so() -> None:
     request = rewrite_request(select("x = (1\ny = 2\n", 7, 12), "do it", document="d", language="python")
     assert (await rewrite(Replies("y = 3"), request)).n_rounds == 0

@@ -66,5 +66,7 @@ def kept_of(ls: Server, uri: Any, keep: Any) -> tuple[tuple[int, int], ...]:
 async def _rewritten(ls: Server, say: Say, target: Target, selection: Selection, instruction: str) -> list[Replacement]:
     request = rewrite_request(selection, instruction, **request_options(ls, target))
     ask = asker(ls, target, say, (selection.start, selection.end))
-    floor = model_facts(ls.settings.sampler.model).edit_confidence_floor
-    return replacements(selection, (await rewrite(ask, request, floor, around=selection.around)).text)
+    facts = model_facts(ls.settings.sampler.model)
+    floor, eager = facts.edit_confidence_floor, facts.eager_edit_threshold
+    written = await rewrite(ask, request, floor, around=selection.around, eager_threshold=eager)
+    return replacements(selection, written.text)

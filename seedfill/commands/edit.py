@@ -84,10 +84,14 @@ async def rewrite(
 ) -> EditedFile:
     """The file with those lines rewritten; raises Refusal. `show` is told of the text as it comes about."""
     on_event = _shown_by(show) if show else None
-    floor = model_facts(request.model).edit_confidence_floor
+    facts = model_facts(request.model)
     selection = select(source.text, *_span(source, lines))
     rewriting = await rewriting_of(
-        lambda request: sampler.infill(request, on_event=on_event), request, floor, around=selection.around
+        lambda request: sampler.infill(request, on_event=on_event),
+        request,
+        facts.edit_confidence_floor,
+        around=selection.around,
+        eager_threshold=facts.eager_edit_threshold,
     )
     changes = replacements(selection, rewriting.text)
     lines = source.with_own_newlines(rewriting.text)

@@ -17,6 +17,7 @@ from seedfill.commands.measuring import (
     SeedOption,
     TasksArgument,
     chosen_tasks,
+    eager_threshold,
     floor_of_edits,
     own_engine,
     progress_bar,
@@ -61,7 +62,7 @@ def presets(
     asked = _in_menu_words(chosen_tasks(read_edit_tasks, tasks, None, out), per_preset)
     if not asked:
         raise BadInput(f"{tasks} holds no edits that the menu has: `seedfill train instruct-set` makes some.")
-    options = EditOptions(seed=seed, floor=floor_of_edits(model, floor))
+    options = EditOptions(seed=seed, floor=floor_of_edits(model, floor), eager_threshold=eager_threshold(model))
     with own_engine(model, device) as engine, progress_bar("Editing", len(asked)) as advance:
         answers, verdicts = _answered(SamplerEditor(engine, options), asked, parallel, advance, strictly=True)
     write_answers(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
@@ -104,7 +105,8 @@ def edit_floor(
     check_writing(model, write=write)
     asked = with_beyond(chosen_tasks(read_edit_tasks, tasks, limit, out))
     with own_engine(model, device) as engine, progress_bar("Editing", len(asked)) as advance:
-        editor = SamplerEditor(engine, EditOptions(seed=seed, floor=0.0))
+        options = EditOptions(seed=seed, floor=0.0, eager_threshold=eager_threshold(model))
+        editor = SamplerEditor(engine, options)
         answers, verdicts = _answered(editor, asked, parallel, advance)
     write_answers(out, [prediction(*pair) for pair in zip(answers, verdicts, strict=True)])
     figures = floor_figures(asked, answers, verdicts, target)

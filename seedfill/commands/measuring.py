@@ -72,6 +72,13 @@ def floor_of_edits(model: Path | None, floor: float | None) -> float:
     return model_facts(str(model) if model else None).edit_confidence_floor if floor is None else floor
 
 
+def eager_threshold(model: Path | None) -> float | None:
+    """τ_edit of a model's second look, as its config.json says."""
+    from lsp_server.model_facts import model_facts
+
+    return model_facts(str(model) if model else None).eager_edit_threshold
+
+
 @contextmanager
 def own_engine(model: Path | None, device: str) -> Iterator[Any]:
     """An engine of our own: an evaluation must not take its turn behind somebody's editor."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from sampler.messages import Failure, InfillRequest, InfillResult, Policy, Start
-from sampler.rewriting import CONFIDENCE_FLOOR, PARSE_ROUNDS, Refusal, edit_request, rewrite
+from sampler.rewriting import CONFIDENCE_FLOOR, PARSE_ROUNDS, Around, Refusal, Rewriting, edit_request, rewrite
 from seedfill.evaluation.infill import Submitter, wait_for
 
 
@@ -44,6 +45,8 @@ class EditOptions:
     block_size: int | None = None
     threshold: float | None = None
     edit_threshold: float | None = None
+    eager_threshold: float | None = None
+    """That of a second look, where the first would change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,22 @@ class SamplerEditor:
         asked = Asked(self.engine)
         try:
             request = self._request(before, source[start:end], after, instruction, language)
-            done = asyncio.run(
-                rewrite(asked.infill, request, self.options.floor, self.options.parse_rounds, around=(before, after))
-            )
+            done = asyncio.run(self._rewritten(asked, request, (before, after)))
         except Refusal as refusal:
             return EditOutcome(text=None, refusal=str(refusal), forwards=asked.forwards, ms=asked.ms)
         text = before + done.text + after
         return EditOutcome(text=text, confidence=done.confidence, forwards=asked.forwards, ms=asked.ms)
+
+    def _rewritten(self, asked: Asked, request: InfillRequest, around: Around) -> Coroutine[Any, Any, Rewriting]:
+        options = self.options
+        return rewrite(
+            asked.infill,
+            request,
+            options.floor,
+            options.parse_rounds,
+            around=around,
+            eager_threshold=options.eager_threshold,
+        )
 
     def _request(self, before: str, selection: str, after: str, instruction: str, language: str) -> InfillRequest:
         options = self.options
