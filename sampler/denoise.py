@@ -22,6 +22,7 @@ from torch import Tensor
 
 from sampler.attention import Packed
 from sampler.canvas import Canvas
+from sampler.constraints import begun, first_of, without_end, without_nothing
 from sampler.families import FamilyProfile
 from sampler.kv_cache import ContextSlot, KeyValues, Reuse, Tail, join
 from sampler.messages import Finish
@@ -97,10 +98,10 @@ def start_row(model: Model, canvas: Canvas, sampling: Sampling, slot: ContextSlo
     if slot is not None and not canvas.spans[0].anchor:
         span = canvas.spans[0]
         span.carry = forbid(model.backbone.logits(slot.last_hidden), model.is_forbidden)
-        span.carry = _begun(canvas, span.carry[None], torch.tensor([True]))[0]
+        span.carry = begun(canvas, span.carry[None], torch.tensor([True]))[0]
         if sampling.is_checked:
-            logits = _without_end(span, torch.arange(1), span.carry[None], canvas)
-            logits = _without_nothing(canvas, logits, torch.arange(1), [])
+            logits = without_end(span, torch.arange(1), span.carry[None], canvas)
+            logits = without_nothing(canvas, logits, torch.arange(1), [])
             _choose_next(canvas, span, int(_own_choice(row, span, logits, [])))
     return row
 
@@ -243,10 +244,10 @@ def _decide(model: Model, row: Row, logits: Tensor) -> None:
 
 def _answers(span: Span, where: Tensor, logits: Tensor, row: Row) -> list[tuple[int, int, float]]:
     """What becomes of which tokens: (index in the block, answer, probability)."""
-    logits = _without_end(span, where, logits, row.canvas)
+    logits = without_end(span, where, logits, row.canvas)
     places = where - _block(span).n_anchor + len(span.tokens)
-    logits = _without_nothing(row.canvas, logits, places, _first(span))
-    logits = _begun(row.canvas, logits, places == 0)
+    logits = without_nothing(row.canvas, logits, places, first_of(span))
+    logits = begun(row.canvas, logits, places == 0)
     if row.phase == "unmask":
         proposal, taken = unmask(logits, row.sampling)
         if span.old is not None:
@@ -258,47 +259,6 @@ def _answers(span: Span, where: Tensor, logits: Tensor, row: Row) -> list[tuple[
             _block(span).doubts = doubts(proposal, written)
     indices = where[taken.cpu()].tolist()
     return list(zip(indices, proposal.tokens[taken].tolist(), proposal.probability[taken].tolist(), strict=True))
-
-
-def _without_end(span: Span, where: Tensor, logits: Tensor, canvas: Canvas) -> Tensor:
-    """Logits (m, V) at tokens `where` of the block, without an end where a locked token is still to come."""
-    must_go_on = span.must_go_on()
-    return logits if must_go_on is None else _without_stop(canvas, logits, must_go_on[where])
-
-
-def _without_nothing(canvas: Canvas, logits: Tensor, places: Tensor, first: list[int]) -> Tensor:
-    """Logits (m, V) at `places` (m,) of a span without an end before it says anything, where text is wanted.
-
-    `first` is its first token, as far as that is chosen: the one that a prefix ended with says nothing yet.
-    """
-    if not canvas.wants_text:
-        return logits
-    is_repeated = bool(canvas.first_ids) and (not first or first[0] == canvas.first_ids[0])
-    return _without_stop(canvas, logits, places <= int(is_repeated))
-
-
-def _first(span: Span) -> list[int]:
-    """The first token of a span, none while it is masked."""
-    block = _block(span)
-    if span.tokens or bool(block.is_masked[block.n_anchor : block.n_anchor + 1].any()):
-        return span.tokens[:1]
-    return block.tokens[block.n_anchor : block.n_anchor + 1].tolist()
-
-
-def _begun(canvas: Canvas, logits: Tensor, is_first: Tensor) -> Tensor:
-    """Logits (m, V) with only those tokens in a span's first place, `is_first` (m,), that it may begin with."""
-    if not canvas.first_ids or not is_first.any():
-        return logits
-    barred = is_first.to(logits.device)[:, None].repeat(1, logits.shape[-1])
-    barred[:, list(canvas.first_ids)] = False
-    return logits.masked_fill(barred, -torch.inf)
-
-
-def _without_stop(canvas: Canvas, logits: Tensor, where: Tensor) -> Tensor:
-    """Logits (m, V) without what ends a span where `where` (m,) says so."""
-    barred = torch.zeros_like(logits, dtype=torch.bool)
-    barred[:, list(canvas.stop_ids)] = where.to(logits.device)[:, None]
-    return logits.masked_fill(barred, -torch.inf)
 
 
 def _cut_at_end(canvas: Canvas, block: Block) -> None:
@@ -341,9 +301,9 @@ def _commit_span(row: Row, span: Span, logits: Tensor) -> int:
     block = _block(span)
     n, own = len(block), None
     if row.sampling.is_checked:
-        logits_on = _without_end(span, torch.arange(n), logits, row.canvas)
+        logits_on = without_end(span, torch.arange(n), logits, row.canvas)
         places = torch.arange(1, n + 1) - block.n_anchor + len(span.tokens)
-        logits_on = _without_nothing(row.canvas, logits_on, places, _first(span))
+        logits_on = without_nothing(row.canvas, logits_on, places, first_of(span))
         own = _own_choice(row, span, logits_on, block.tokens[1:].tolist()).cpu()
         n = agreeing(block.tokens, own, block.is_locked)
     log_probs = _read(block, span.carry, logits)[: n - block.n_anchor]
