@@ -14,7 +14,7 @@ import pytest
 from sampler.client import SamplerClient
 from seedfill import cli
 from tests.support.lsp_client import LspClient
-from tests.support.lsp_scripted import COMMAND, Script
+from tests.support.lsp_scripted import COMMAND, Script, model_without_facts
 from tests.support.sampler_home import Home, eventually, sampler_home
 
 ROOT = Path(__file__).parent.parent
@@ -27,7 +27,8 @@ def home() -> Iterator[Home]:
     with sampler_home() as home:
         script = Script(home.folder)
         script.rules({"fills": ["filled"]})
-        for name, value in script.env.items():
+        model = model_without_facts(home.folder)  # the same for both: who has another one replaces the sampler
+        for name, value in {**script.env, "SEEDFILL_MODEL": str(model)}.items():
             home.patch.setenv(name, value)
         shared = functools.partial(SamplerClient, command=[*COMMAND, "service"])
         home.patch.setattr("sampler.client.SamplerClient", shared)
@@ -38,7 +39,7 @@ def home() -> Iterator[Home]:
 async def editor(home: Home) -> AsyncIterator[LspClient]:
     """A language server that uses the shared sampler, with a file open."""
     async with LspClient.start([*COMMAND, "window"], ROOT) as client:
-        await client.initialize()
+        await client.initialize({"completion": {"deadlineMs": 60_000}})  # the starts are looked at, not the pace
         item = {"uri": URI, "languageId": "python", "version": 1, "text": "a = \nb = \nc = \n"}
         client.notify("textDocument/didOpen", {"textDocument": item})
         yield client

@@ -110,16 +110,16 @@ def serve_language(sampler: SamplerMode) -> int:
         return server.connect_client(settings, report, command=[*COMMAND, "service"])
 
     editing.APPLY_TIMEOUT_S = float(os.environ.get(APPLY_TIMEOUT, editing.APPLY_TIMEOUT_S))
-    os.environ.setdefault("SEEDFILL_MODEL", str(_model_without_facts()))
+    os.environ.setdefault("SEEDFILL_MODEL", str(model_without_facts(Path(os.environ[FOLDER]))))
     return server.run(sampler=sampler, connect=connect)
 
 
-def _model_without_facts() -> Path:
+def model_without_facts(folder: Path) -> Path:
     """A model of which nothing is known: what is offered and held back hangs on the script, not on what ships."""
-    folder = Path(os.environ[FOLDER]) / "scripted-model"
-    folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text('{"seedfill": {}}')
-    return folder
+    model = folder / "scripted-model"
+    model.mkdir(exist_ok=True)
+    (model / "config.json").write_text('{"seedfill": {}}')
+    return model
 
 
 def serve_samples() -> int:
