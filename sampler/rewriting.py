@@ -173,7 +173,7 @@ def _again(request: InfillRequest, text: str, faults: set[int]) -> InfillRequest
             is_run = i > 0 and i - 1 not in faults
             locks.append((at - is_run, at + len(line)))
         at += len(line) + 1
-    return replace(request, edit=replace(request.edit, selection=text, locks=merged(locks)))
+    return replace(request, edit=replace(request.edit, start="selection", selection=text, locks=merged(locks)))
 
 
 def merged(stretches: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -188,6 +188,15 @@ async def test_lines_that_do_not_parse_are_written_again_with_the_others_locked(
     assert replies.requests[1].instruction == "double it"
 
 
+async def test_what_was_written_from_masks_is_written_again_from_what_came() -> None:
+    request = rewrite_request(select("x = 1\ny = 2\n", 0, 11), "do it", document="d", language="python")
+    assert request.edit
+    request = replace(request, edit=replace(request.edit, start="masks"))
+    replies = Replies("x = (1\ny = 3", "x = 1\ny = 3")
+    assert (await rewrite(replies, request)).text == "x = 1\ny = 3"
+    assert [asked.edit.start for asked in replies.requests if asked.edit] == ["masks", "selection"]
+
+
 async def test_what_never_parses_is_refused_after_a_few_rounds() -> None:
     request = rewrite_request(select("x = 1\n", 0, 5), "do it", document="d", language="python")
     replies = Replies("x = (1", "x = ((1", "x = (((1")
