@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 
 from lsp_server.edits import Replacement, Selection, replacements, rewrite_request, select
 from sampler.messages import Candidate, InfillRequest
-from sampler.rewriting import Around, Infill, Refusal, fault_lines, faults_in, parsed_around
+from sampler.rewriting import MAX_PARSED, Around, Infill, Refusal, fault_lines, faults_in, parsed_around
 
 FIX = "fix the code"
 """What models are trained to be told."""
 N_CANDIDATES = 3
-MAX_PARSED = 200_000
-"""Characters of a document that is looked through for faults whenever a cursor rests."""
 DOUBT_THRESHOLD = 0.9
 """How sure the model must be of something else for what stands there to be doubted."""
 DOUBT_CHARACTERS = 1200

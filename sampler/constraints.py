@@ -15,22 +15,22 @@ def without_end(span: Span, where: Tensor, logits: Tensor, canvas: Canvas) -> Te
     return logits if must_go_on is None else _without_stop(canvas, logits, must_go_on[where])
 
 
-def without_nothing(canvas: Canvas, logits: Tensor, places: Tensor, first: list[int]) -> Tensor:
-    """Logits (m, V) at `places` (m,) of a span without an end before it says anything, where text is wanted.
+def without_nothing(span: Span, places: Tensor, logits: Tensor, canvas: Canvas) -> Tensor:
+    """Logits (m, V) at `places` (m,) of the span without an end before it says anything, where text is wanted.
 
-    `first` is its first token, as far as that is chosen: the one that a prefix ended with says nothing yet.
+    Its first token says nothing yet where it is the one that the prefix ended with, or not chosen.
     """
     if not canvas.wants_text:
         return logits
+    first = _first(span)
     is_repeated = bool(canvas.first_ids) and (not first or first[0] == canvas.first_ids[0])
     return _without_stop(canvas, logits, places <= int(is_repeated))
 
 
-def first_of(span: Span) -> list[int]:
+def _first(span: Span) -> list[int]:
     """The first token of a span, none while it is masked."""
     block = span.block
-    assert block is not None
-    if span.tokens or bool(block.is_masked[block.n_anchor : block.n_anchor + 1].any()):
+    if span.tokens or block is None or bool(block.is_masked[block.n_anchor : block.n_anchor + 1].any()):
         return span.tokens[:1]
     return block.tokens[block.n_anchor : block.n_anchor + 1].tolist()
 

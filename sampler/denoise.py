@@ -22,7 +22,7 @@ from torch import Tensor
 
 from sampler.attention import Packed
 from sampler.canvas import Canvas
-from sampler.constraints import begun, first_of, without_end, without_nothing
+from sampler.constraints import begun, without_end, without_nothing
 from sampler.families import FamilyProfile
 from sampler.kv_cache import ContextSlot, KeyValues, Reuse, Tail, join
 from sampler.messages import Finish
@@ -101,7 +101,7 @@ def start_row(model: Model, canvas: Canvas, sampling: Sampling, slot: ContextSlo
         span.carry = begun(canvas, span.carry[None], torch.tensor([True]))[0]
         if sampling.is_checked:
             logits = without_end(span, torch.arange(1), span.carry[None], canvas)
-            logits = without_nothing(canvas, logits, torch.arange(1), [])
+            logits = without_nothing(span, torch.arange(1), logits, canvas)
             _choose_next(canvas, span, int(_own_choice(row, span, logits, [])))
     return row
 
@@ -246,7 +246,7 @@ def _answers(span: Span, where: Tensor, logits: Tensor, row: Row) -> list[tuple[
     """What becomes of which tokens: (index in the block, answer, probability)."""
     logits = without_end(span, where, logits, row.canvas)
     places = where - _block(span).n_anchor + len(span.tokens)
-    logits = without_nothing(row.canvas, logits, places, first_of(span))
+    logits = without_nothing(span, places, logits, row.canvas)
     logits = begun(row.canvas, logits, places == 0)
     if row.phase == "unmask":
         proposal, taken = unmask(logits, row.sampling)
@@ -303,7 +303,7 @@ def _commit_span(row: Row, span: Span, logits: Tensor) -> int:
     if row.sampling.is_checked:
         logits_on = without_end(span, torch.arange(n), logits, row.canvas)
         places = torch.arange(1, n + 1) - block.n_anchor + len(span.tokens)
-        logits_on = without_nothing(row.canvas, logits_on, places, first_of(span))
+        logits_on = without_nothing(span, places, logits_on, row.canvas)
         own = _own_choice(row, span, logits_on, block.tokens[1:].tolist()).cpu()
         n = agreeing(block.tokens, own, block.is_locked)
     log_probs = _read(block, span.carry, logits)[: n - block.n_anchor]

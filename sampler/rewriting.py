@@ -31,7 +31,7 @@ MAX_SELECTION = 2400
 PARSE_ROUNDS = 2
 """How often what does not parse is written again."""
 MAX_PARSED = 200_000
-"""Characters around a selection with which it is parsed; of longer files the request's windows alone."""
+"""Characters that are parsed while somebody waits; of longer files the windows that a model sees, or nothing."""
 
 
 class Refusal(Exception):
@@ -117,8 +117,10 @@ async def rewrite_once(
     text, confidence = rewritten(request, result, floor), result.candidates[0].confidence
     if parse_rounds is None:
         return Rewriting(text=text, result=result, confidence=confidence)
+    assert request.edit is not None
+    n_before = len(faults_in(request.edit.selection, around, request.language))
     for n_rounds in range(parse_rounds + 1):
-        faults = new_faults(request, text, around)
+        faults = new_faults(text, around, request.language, n_before)
         if not faults:
             return Rewriting(text=text, result=result, confidence=confidence, n_rounds=n_rounds)
         if n_rounds < parse_rounds:
@@ -133,14 +135,10 @@ def parsed_around(request: InfillRequest, around: Around | None) -> Around:
     return around if around and sum(map(len, around)) <= MAX_PARSED else (request.pieces[0], request.pieces[1])
 
 
-def new_faults(request: InfillRequest, text: str, around: Around) -> set[int]:
-    """The lines of `text` at which the grammar finds faults; none where the old code had as many, or without one."""
-    assert request.edit is not None
-    old, new = (faults_in(code, around, request.language) for code in (request.edit.selection, text))
-    if len(new) <= len(old):
-        return set()
-    last = text.count("\n")
-    return {min(max(line, 0), last) for line in new}
+def new_faults(text: str, around: Around, language: str, n_before: int) -> set[int]:
+    """The lines of `text` with faults; none where the old code had as many, or where there is no grammar."""
+    found, last = faults_in(text, around, language), text.count("\n")
+    return {min(max(line, 0), last) for line in found} if len(found) > n_before else set()
 
 
 def faults_in(code: str, around: Around, language: str) -> list[int]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from sampler.messages import Failure, InfillRequest, InfillResult, Policy, Start
 from sampler.rewriting import CONFIDENCE_FLOOR, PARSE_ROUNDS, Around, Refusal, Rewriting, edit_request, rewrite
@@ -68,9 +67,9 @@ class SamplerEditor:
         text = before + done.text + after
         return EditOutcome(text=text, confidence=done.confidence, forwards=asked.forwards, ms=asked.ms)
 
-    def _rewritten(self, asked: Asked, request: InfillRequest, around: Around) -> Coroutine[Any, Any, Rewriting]:
+    async def _rewritten(self, asked: Asked, request: InfillRequest, around: Around) -> Rewriting:
         options = self.options
-        return rewrite(
+        return await rewrite(
             asked.infill,
             request,
             options.floor,
