@@ -17,8 +17,8 @@ from sampler.layout import header
 def surprise(model: LoadedModel, instruction: str, language: str) -> float:
     """Mean surprise of an instruction's tokens by the causal reading, in nats a token; 0 where there are none."""
     head = header(model.tokenizer, language=language, path="", instruction=instruction)
-    n = len(head) - len(header(model.tokenizer, language=language, path="")) - 1
-    if n < 1:
+    n = len(model.tokenizer.encode(instruction))
+    if not n:
         return 0.0
     tokens = torch.tensor([head], device=model.device)
     hidden = model.backbone(tokens, torch.arange(len(head), device=model.device), Causal())
