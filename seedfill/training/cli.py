@@ -159,6 +159,23 @@ def export(
         _fail(str(error), 2)
 
 
+@app.command(epilog="Example: seedfill train average trunk/ weights/ --share 0.35 --share 0.65 --out start/")
+def average(
+    folders: Annotated[list[Path], typer.Argument(help="Checkpoints of one shape; the first says what the mean is.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    share: Annotated[list[float] | None, typer.Option(help="What each counts; by default all count alike.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the mean of several checkpoints' weights: those of one run, or of a trunk and its branch."""
+    from sampler.checkpoint import ModelError
+    from seedfill.training import averaging
+
+    try:
+        _report(averaging.average(folders, share or [1.0] * len(folders), out), as_json)
+    except (averaging.BadAverage, ModelError, OSError) as error:
+        _fail(str(error), 2)
+
+
 @app.command(epilog="Example: seedfill train evaluate weights/ --sweep --plot quality-speed.png")
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="A checkpoint: config.json, model.safetensors, tokenizer.json.")],

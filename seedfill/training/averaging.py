@@ -1,0 +1,53 @@
+"""The mean of several checkpoints' weights: one network, often better than each of those it is made of.
+
+Weights that come from one run, or from branches of one, lie in the same valley; each is off its floor by the noise of
+its last steps, and a mean takes that noise out without the steps that a decay costs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sampler import checkpoint
+from sampler.tokenizer import Tokenizer
+from seedfill.training.own_model import MAX_POSITIONS
+
+
+class BadAverage(ValueError):
+    """Weights that cannot be averaged; the text is one sentence for a person."""
+
+
+def average(folders: Sequence[Path], shares: Sequence[float], out: Path) -> dict[str, Any]:
+    """Write the mean of the checkpoints in `folders`, each counting its share of the sum of `shares`, into `out`.
+
+    What the first says of itself is said of the mean, with each part's share. Raises BadAverage or ModelError.
+    """
+    if len(folders) != len(shares) or min(shares, default=0.0) <= 0:
+        raise BadAverage("Every checkpoint needs a share above 0: give --share as often as folders, or not at all.")
+    tokenizers = {(folder / "tokenizer.json").read_bytes() for folder in folders}
+    networks = [checkpoint.load_backbone(folder) for folder in folders]
+    if len(tokenizers) > 1 or len({network.config for network in networks}) > 1:
+        raise BadAverage("The checkpoints differ in shape or tokenizer, so their weights have no mean.")
+    mean, parts = networks[0], [dict(network.named_parameters()) for network in networks]
+    with torch.no_grad():
+        for name, weight in mean.named_parameters():
+            stacked = torch.stack([part[name] for part in parts])
+            weight.copy_(torch.einsum("n,n...->...", torch.tensor(shares) / sum(shares), stacked))
+    said = dict(checkpoint.read_config(folders[0])["seedfill"])
+    said["averaged"] = {
+        _label(folder): round(share / sum(shares), 3) for folder, share in zip(folders, shares, strict=True)
+    }
+    tokenizer = Tokenizer.load(folders[0] / "tokenizer.json")
+    checkpoint.save(out, mean, tokenizer, max_positions=MAX_POSITIONS, dtype=torch.bfloat16, seedfill=said)
+    return {"folder": str(out), "averaged": said["averaged"]}
+
+
+def _label(folder: Path) -> str:
+    """The recipe and step that a checkpoint comes from."""
+    said = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("seedfill", {})
+    return f"{said.get('recipe', folder.name)} {said.get('step', '')}".strip()
