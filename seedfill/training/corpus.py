@@ -168,10 +168,10 @@ class Cleaner:
         self._files.add(digest)
         if looks_generated(text):
             return "generated"
+        if self._characters[document.package] + len(text) > PACKAGE_CAP:  # before what takes time
+            return "over the package's cap"
         if document.language == "python" and not parses(text):
             return "does not parse"
-        if self._characters[document.package] + len(text) > PACKAGE_CAP:
-            return "over the package's cap"
         if self.contaminants and not self.contaminants.isdisjoint(ngrams(text)):
             return "contaminated"
         if self._near_duplicate(text):
@@ -252,10 +252,10 @@ def build(out: Path, cache: Path, decontaminate: Iterable[Path] = (), manifest: 
     """Build the corpus into `out` and return its summary, which is also written as corpus.json."""
     packages = read_manifest(manifest)
     held_out = {package.name for package in packages if package.held_out}
+    wheels = [download(package, cache) for package in packages]  # all of them before the work begins
     cleaner = Cleaner(task_ngrams(decontaminate))
     kept = [document for document in stdlib_documents() if cleaner.keep(document)]
-    for package in packages:
-        wheel = download(package, cache)
+    for package, wheel in zip(packages, wheels, strict=True):
         kept += [document for document in wheel_documents(package, wheel) if cleaner.keep(document)]
     python = [document for document in kept if document.language == "python"]
     splits = {
