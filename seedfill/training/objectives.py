@@ -113,9 +113,12 @@ def _before(hidden: Tensor, live: LiveRows, n_clean: int) -> Tensor:
 
 
 def _cross_entropy(model: Backbone, hidden: Tensor, targets: Tensor) -> Tensor:
-    """(B, T, hidden), (B, T) → (B · T,), 0 where the target is ignored."""
-    logits = model.logits(hidden).float().flatten(0, 1)
-    return F.cross_entropy(logits, targets.flatten(), ignore_index=IGNORED, reduction="none")
+    """(B, T, hidden), (B, T) → (B · T,), 0 where the target is ignored: there no logits are computed."""
+    targets = targets.flatten()
+    asked = (targets != IGNORED).nonzero()[:, 0]
+    logits = model.logits(hidden.flatten(0, 1)[asked]).float()
+    losses = F.cross_entropy(logits, targets[asked], reduction="none")
+    return torch.zeros(targets.shape, device=losses.device).index_put((asked,), losses)
 
 
 def _to(column: object, device: torch.device) -> Tensor:
