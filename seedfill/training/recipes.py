@@ -170,11 +170,40 @@ def edit_branch() -> Recipe:
     )
 
 
+def release() -> Recipe:
+    """Both streams together, completion first and edits kept: a branch that goes on from one that edits."""
+    return replace(
+        edit_branch(),
+        name="release",
+        purpose="an edit-branch (--resume-from) that goes on with completion above all; what is shipped",
+        mix=Mix(
+            plain=0.1,
+            infill=0.52,
+            holes=0.05,
+            repair=0.03,
+            instruct=0.3,
+            kinds=LOCAL_EDITS,
+            idle=0.05,
+            foreign=0.12,
+            drafts=0.9,
+            n_drafts=2,
+            snippets=0.1,
+        ),
+        noise=LiveNoise(edited_share=0.15, changed_weight=2.0),
+        n_steps=1_500,
+        n_live=448,
+        matrix_lr=0.01,
+        other_lr=0.002,
+        decay_share=0.7,
+        seed=5,
+    )
+
+
 def branch() -> Recipe:
     """A release: the trunk's weights, adapted to masks in two streams, with a decay."""
     return Recipe(
         name="branch",
-        purpose="the trunk adapted to masked live blocks (two streams), with a decay; what is shipped",
+        purpose="the trunk adapted to masked live blocks (two streams), with a decay",
         network=DEFAULT_NETWORK,
         objective="masked",
         mix=Mix(plain=0.1, infill=0.75, holes=0.1, repair=0.05),
@@ -348,6 +377,7 @@ RECIPES = {
         trunk(),
         branch(),
         edit_branch(),
+        release(),
         order(),
         policy(),
         trunk_large(),
