@@ -13,6 +13,7 @@ import pytest
 from sampler.devices import wait_passively
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is loaded: each worker has a core, not all of them
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a server that is started a hundred times is compiled once
 wait_passively()
 
 
