@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.lsp_client import TIMEOUT_S, LspClient
-from tests.support.lsp_scripted import COMMAND, Script
+from tests.support.lsp_scripted import MODULE, Script
 from tests.test_lsp_inline_completion import ROOT, Editor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -51,7 +51,7 @@ async def workspace(configuration: Configuration, *folders: str) -> AsyncIterato
         script = Script(Path(home))
         script.rules({"before": "x = ", "fills": ["1"]})
         env = {**script.env, "XDG_STATE_HOME": home, "XDG_RUNTIME_DIR": home}
-        async with LspClient.start([*COMMAND, "server"], ROOT, env) as client:
+        async with LspClient.fork([MODULE, "server"], ROOT, env) as client:
             client.answer = configuration.answer
             named = [{"uri": uri, "name": uri} for uri in folders]
             await client.initialize(workspaceFolders=named, capabilities={"workspace": {"configuration": True}})

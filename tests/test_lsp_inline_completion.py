@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from lsp_server.documents import Document, Encoding
 from tests.support.lsp_client import LspClient, LspError
-from tests.support.lsp_scripted import COMMAND, Script
+from tests.support.lsp_scripted import MODULE, Script
 
 ROOT = Path(__file__).parent.parent
 INLINE = "textDocument/inlineCompletion"
@@ -113,7 +113,7 @@ async def editing(
         script = Script(Path(folder))
         script.rules()
         env = {**script.env, "XDG_STATE_HOME": folder, "XDG_RUNTIME_DIR": folder}
-        async with LspClient.start([*COMMAND, server], ROOT, env) as client:
+        async with LspClient.fork([MODULE, server], ROOT, env) as client:
             folders = [{"uri": "file:///w", "name": "w"}]
             merged = {"completion": {"debounceMs": 0, "speculative": False}} if options is None else options
             await client.initialize(merged, encoding, workspaceFolders=folders)

@@ -18,7 +18,7 @@ import pytest_asyncio
 from tests.support.lsp_client import LspClient, LspError, framed
 
 ROOT = Path(__file__).parent.parent
-COMMAND = [sys.executable, "-m", "lsp_server", "--stdio", "--sampler", "private"]
+ARGUMENTS = ["lsp_server", "--stdio", "--sampler", "private"]
 URI = "file:///w/a.py"
 METHOD = "textDocument/inlineCompletion"
 COMMANDS = "workspace/executeCommand"
@@ -30,9 +30,16 @@ CURSOR = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 0},
 
 @contextlib.asynccontextmanager
 async def started(folder: Path) -> AsyncIterator[LspClient]:
-    env = {"XDG_STATE_HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}
-    async with LspClient.start(COMMAND, ROOT, env) as client:
+    async with LspClient.fork(ARGUMENTS, ROOT, _homes(folder)) as client:
         yield client
+
+
+def from_nothing(folder: Path) -> contextlib.AbstractAsyncContextManager[LspClient]:
+    return LspClient.start([sys.executable, "-m", *ARGUMENTS], ROOT, _homes(folder))
+
+
+def _homes(folder: Path) -> dict[str, str]:
+    return {"XDG_STATE_HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -45,8 +52,8 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LspC
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def fresh(tmp_path: Path) -> AsyncIterator[LspClient]:
-    """A server of the test's own."""
-    async with started(tmp_path) as client:
+    """A server of the test's own, to see how it starts and how it ends."""
+    async with from_nothing(tmp_path) as client:
         await client.initialize()
         yield client
 
@@ -103,9 +110,8 @@ async def test_an_end_without_shutdown(fresh: LspClient) -> None:
 
 @pytest.mark.parametrize(("in_order", "code"), [(True, 0), (False, 1)])
 async def test_the_command_ends_as_the_server_does(tmp_path: Path, in_order: bool, code: int) -> None:
-    env = {"XDG_STATE_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "seedfill", "lsp", "--sampler", "private", "--log-level", "debug"]
-    async with LspClient.start(command, ROOT, env) as client:
+    async with LspClient.start(command, ROOT, _homes(tmp_path)) as client:
         await client.initialize()
         assert await is_up(client)
         if in_order:
@@ -124,7 +130,7 @@ async def test_the_end_of_the_input_is_the_end(fresh: LspClient) -> None:
 async def test_it_leaves_when_its_parent_dies(tmp_path: Path) -> None:
     """The editor's process ends, but the pipes stay open, as when another child of the editor holds them."""
     editor = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=asyncio.subprocess.PIPE)
-    async with started(tmp_path) as client:
+    async with from_nothing(tmp_path) as client:
         await client.initialize(processId=editor.pid)
         assert await is_up(client)
         editor.kill()
@@ -302,14 +308,16 @@ async def test_settings_are_asked_for_and_a_malformed_answer_is_survived(tmp_pat
         assert asked == [("workspace/configuration", "seedfill")] * len(answers)
 
 
-async def test_the_log_goes_to_the_state_folder(fresh: LspClient, tmp_path: Path) -> None:
-    fresh.notify("textDocument/didChange", 3)
-    assert await is_up(fresh)
+async def test_the_log_goes_to_the_state_folder(tmp_path: Path) -> None:
+    async with started(tmp_path) as client:
+        await client.initialize()
+        client.notify("textDocument/didChange", 3)
+        assert await is_up(client)
     log = tmp_path / "seedfill" / "log" / "lsp.log"
     assert "didChange" in log.read_text(encoding="utf-8")
 
 
-async def test_what_a_client_gets_wrong_is_a_line_in_the_log(fresh: LspClient, tmp_path: Path) -> None:
+async def test_what_a_client_gets_wrong_is_a_line_in_the_log(tmp_path: Path) -> None:
     wrong: list[dict[str, Any]] = [
         {"id": "a", "method": METHOD, "params": {}},
         {"id": "b", "method": COMMANDS, "params": {"command": "seedfill.nothing"}},
@@ -320,10 +328,12 @@ async def test_what_a_client_gets_wrong_is_a_line_in_the_log(fresh: LspClient, t
         {"method": "$/cancelRequest", "params": {"id": 12345}},
         {"id": "never asked", "error": {"nothing": 1}},
     ]
-    answers = [fresh.expect(message["id"]) for message in wrong if "method" in message and "id" in message]
-    fresh.send(*({"jsonrpc": "2.0", **message} for message in wrong))
-    assert await is_up(fresh)
-    refusals = await asyncio.gather(*answers, return_exceptions=True)
+    async with started(tmp_path) as client:
+        await client.initialize()
+        answers = [client.expect(message["id"]) for message in wrong if "method" in message and "id" in message]
+        client.send(*({"jsonrpc": "2.0", **message} for message in wrong))
+        assert await is_up(client)
+        refusals = await asyncio.gather(*answers, return_exceptions=True)
     assert all(isinstance(refusal, LspError) for refusal in refusals)
     lines = (tmp_path / "seedfill" / "log" / "lsp.log").read_text(encoding="utf-8").splitlines()
     assert len(lines) == len(wrong), lines

@@ -16,7 +16,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support.forked import Forked
+
 TIMEOUT_S = 60.0
+LIMIT = 1 << 26
 
 
 class LspError(Exception):
@@ -28,7 +31,7 @@ class LspError(Exception):
 class LspClient:
     """One client of one server process. Messages from the server wait in `notifications` and `requests`."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process | Forked) -> None:
         self.process = process
         self.notifications: list[dict[str, Any]] = []
         self.unmatched: list[dict[str, Any]] = []
@@ -46,8 +49,23 @@ class LspClient:
         cls, command: Sequence[str], cwd: Path, env: dict[str, str] | None = None
     ) -> AsyncIterator[LspClient]:
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, cwd=cwd, env={**os.environ, **(env or {})}, limit=1 << 26
+            *command, stdin=PIPE, stdout=PIPE, cwd=cwd, env={**os.environ, **(env or {})}, limit=LIMIT
         )
+        async with cls._of(process) as client:
+            yield client
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def fork(
+        cls, arguments: Sequence[str], cwd: Path, env: dict[str, str] | None = None
+    ) -> AsyncIterator[LspClient]:
+        """Like `start` of `python -m` and `arguments`, in a fifth of the time."""
+        async with cls._of(await Forked.start(arguments, cwd, {**os.environ, **(env or {})}, LIMIT)) as client:
+            yield client
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def _of(cls, process: Process | Forked) -> AsyncIterator[LspClient]:
         client = cls(process)
         try:
             yield client

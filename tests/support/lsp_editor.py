@@ -11,7 +11,7 @@ from typing import Any
 
 from lsp_server.documents import Change, Document, Encoding, Position
 from tests.support.lsp_client import LspClient
-from tests.support.lsp_scripted import APPLY_TIMEOUT, COMMAND, Script
+from tests.support.lsp_scripted import APPLY_TIMEOUT, MODULE, Script
 
 ROOT = Path(__file__).parent.parent.parent
 CAPABILITIES = {
@@ -133,7 +133,7 @@ async def editing_client(
         script = Script(Path(folder))
         script.rules()
         env = {**script.env, "XDG_STATE_HOME": folder, "XDG_RUNTIME_DIR": folder, APPLY_TIMEOUT: "2", **env}
-        async with LspClient.start([*COMMAND, "server"], ROOT, env) as client:
+        async with LspClient.fork([MODULE, "server"], ROOT, env) as client:
             folders = [{"uri": "file:///w", "name": "w"}]
             chosen = CAPABILITIES if capabilities is None else capabilities
             await client.initialize(None, encoding, workspaceFolders=folders, capabilities=chosen)

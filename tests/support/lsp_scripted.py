@@ -24,7 +24,8 @@ from tests.support.scripted_engine import ScriptedEngine, Ticket, result
 
 FOLDER = "SEEDFILL_TEST_LSP"
 APPLY_TIMEOUT = "SEEDFILL_TEST_APPLY_TIMEOUT"
-COMMAND = [sys.executable, "-m", "tests.support.lsp_scripted"]
+MODULE = "tests.support.lsp_scripted"
+COMMAND = [sys.executable, "-m", MODULE]
 
 
 class Script:
