@@ -195,8 +195,7 @@ def test_a_deadline_prefers_what_came_to_an_end(dream: LoadedModel) -> None:
 
 def test_one_line_stops_at_the_first_newline(model: LoadedModel) -> None:
     several = [Heard("a\n", "\n", max_tokens=64, seed=i, temperature=3.0, one_line=True) for i in range(24)]
-    for one in several:
-        answer(model, one)
+    answer(model, *several)
     texts = [fills(one)[0][0] for one in several]
     assert not any("\n" in text for text in texts)
     ended = [one.result.candidates[0] for one in several if one.result.candidates[0].finish == "end"]

@@ -14,15 +14,19 @@ import pytest
 from seedfill import cli
 from seedfill.evaluation.edit_checks import accepts
 from seedfill.evaluation.edit_tasks import read_edit_tasks
-from seedfill.training import corpus
+from seedfill.training.corpus import Document
 from seedfill.training.instruct import pairs
 from seedfill.training.instruct.source import TRANSFORMATIONS, Source
 from seedfill.training.instruct.taskset import make_tasks
 from seedfill.training.instruct.wordings import wordings
+from tests.support.stdlib import stdlib_modules
 
 GOLDEN = Path(__file__).parent / "golden" / "instruct"
 WAS = "--- was\n"
-STDLIB = [d for d in corpus.stdlib_documents() if len(d.text) > 2_000 and d.path.count("/") == 0]
+
+
+def stdlib() -> list[Document]:
+    return stdlib_modules(more_than=2_000)
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.txt")), ids=lambda path: path.stem)
@@ -49,7 +53,7 @@ def test_wordings_are_varied_and_those_held_out_are_new(kind: str) -> None:
 def test_a_pair_is_an_edit_of_whole_lines_between_two_files_that_parse(seed: int) -> None:
     rng = Random(seed)
     found = 0
-    for document in rng.sample(STDLIB, 12):
+    for document in rng.sample(stdlib(), 12):
         pair = pairs.draw_pair(document.text, rng)
         if pair is None:
             continue
@@ -70,7 +74,7 @@ def test_a_pair_is_an_edit_of_whole_lines_between_two_files_that_parse(seed: int
 
 
 def test_the_same_seed_draws_the_same_pair() -> None:
-    text = STDLIB[0].text
+    text = stdlib()[0].text
     assert pairs.draw_pair(text, Random(3)) == pairs.draw_pair(text, Random(3))
 
 
@@ -111,7 +115,7 @@ def test_offsets_count_characters_also_behind_others(seed: int) -> None:
 
 
 def test_an_excerpt_begins_and_ends_between_statements_of_the_module() -> None:
-    text = max((d.text for d in STDLIB), key=len)
+    text = max((d.text for d in stdlib()), key=len)
     for seed in range(20):
         start, end = pairs.excerpt(text, Random(seed))
         assert start < end
@@ -121,7 +125,7 @@ def test_an_excerpt_begins_and_ends_between_statements_of_the_module() -> None:
 
 def test_tasks_are_written_as_the_evaluation_reads_them(tmp_path: Path) -> None:
     path = tmp_path / "tasks.jsonl"
-    path.write_text("".join(json.dumps(task) + "\n" for task in make_tasks(STDLIB[:30], 2)))
+    path.write_text("".join(json.dumps(task) + "\n" for task in make_tasks(stdlib()[:30], 2)))
     tasks = read_edit_tasks(path)
     kinds = {task.kind for task in tasks}
     assert len(kinds) > 20
@@ -132,7 +136,7 @@ def test_tasks_are_written_as_the_evaluation_reads_them(tmp_path: Path) -> None:
 
 
 def test_instruct_set_writes_a_task_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = "".join(json.dumps(asdict(document)) + "\n" for document in STDLIB[:4])
+    lines = "".join(json.dumps(asdict(document)) + "\n" for document in stdlib()[:4])
     (tmp_path / "heldout.jsonl.xz").write_bytes(lzma.compress(lines.encode()))
     out = tmp_path / "tasks.jsonl"
     arguments = ["train", "instruct-set", "--corpus", str(tmp_path), "--out", str(out), "--per-kind", "1", "--json"]

@@ -18,12 +18,16 @@ from sampler import checkpoint
 from sampler.attention import Causal
 from sampler.checkpoint import LoadedModel
 from seedfill import cli
-from seedfill.training import bits, corpus, correction, scorecard, spans, tradeoff
+from seedfill.training import bits, correction, scorecard, spans, tradeoff
 from seedfill.training.corpus import Document
+from tests.support.stdlib import stdlib_modules
 from tests.support.tiny_model import make_tiny_model
 
 SIZES = (1, 3, 8)
-DOCUMENTS = [d for d in corpus.stdlib_documents() if len(d.text) > 8_000 and d.path.count("/") == 0][:4]
+
+
+def documents() -> list[Document]:
+    return stdlib_modules(more_than=8_000)[:4]
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +42,16 @@ def model(folder: Path) -> LoadedModel:
 
 def test_a_model_that_knows_nothing_needs_the_same_bits_in_blocks_of_any_size(model: LoadedModel) -> None:
     model.backbone.model.embed_tokens.weight.data.zero_()
-    found = bits.bits_per_byte(model, DOCUMENTS, SIZES, n_rows=1)
-    tokens = bits.stretch(DOCUMENTS, model.tokenizer, Random(0), bits.LENGTH - 1)
+    found = bits.bits_per_byte(model, documents(), SIZES, n_rows=1)
+    tokens = bits.stretch(documents(), model.tokenizer, Random(0), bits.LENGTH - 1)
     n_bytes = sum(len(model.tokenizer.token_bytes[token]) for token in tokens)
     expected = len(tokens) * math.log2(model.backbone.config.vocab_size) / n_bytes
     assert found == pytest.approx(dict.fromkeys(["causal", "1", "3", "8"], expected), rel=1e-4)
 
 
 def test_the_causal_figure_is_the_text_s_own_log_probability(model: LoadedModel) -> None:
-    found = bits.bits_per_byte(model, DOCUMENTS, (), n_rows=1, seed=5)
-    tokens = bits.stretch(DOCUMENTS, model.tokenizer, Random(5), bits.LENGTH - 1)
+    found = bits.bits_per_byte(model, documents(), (), n_rows=1, seed=5)
+    tokens = bits.stretch(documents(), model.tokenizer, Random(5), bits.LENGTH - 1)
     row = torch.tensor([[model.tokenizer.id("<prefix>"), *tokens]])
     hidden = model.backbone(row, torch.arange(row.shape[1])[None], Causal())
     log_probs = model.backbone.logits(hidden)[0, :-1].log_softmax(-1)
@@ -99,13 +103,13 @@ def test_what_came_of_wrong_and_right_tokens(result: list[int], restored: float,
 
 
 def test_spans_are_cut_from_their_files() -> None:
-    texts = {document.text for document in DOCUMENTS}
-    lines, blocks = spans.line_spans(DOCUMENTS, 20), spans.block_spans(DOCUMENTS, 20)
+    texts = {document.text for document in documents()}
+    lines, blocks = spans.line_spans(documents(), 20), spans.block_spans(documents(), 20)
     assert all(task.whole(task.gold) in texts for task in (*lines, *blocks))
     assert all("\n" not in task.gold and task.suffix[:1] in ("\n", "") for task in lines)
     assert all("\n" in task.gold and not task.gold[0].isspace() for task in blocks)
-    assert lines == spans.line_spans(DOCUMENTS, 20)
-    assert lines != spans.line_spans(DOCUMENTS, 20, seed=1)
+    assert lines == spans.line_spans(documents(), 20)
+    assert lines != spans.line_spans(documents(), 20, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ def test_a_sweep_is_drawn(tmp_path: Path) -> None:
 
 @pytest.fixture
 def corpus_folder(tmp_path: Path) -> Path:
-    lines = "".join(json.dumps(asdict(document)) + "\n" for document in DOCUMENTS)
+    lines = "".join(json.dumps(asdict(document)) + "\n" for document in documents())
     (tmp_path / "heldout.jsonl.xz").write_bytes(lzma.compress(lines.encode()))
     return tmp_path
 
