@@ -17,6 +17,7 @@ import pytest_asyncio
 from lsp_server.documents import Document, Encoding
 from tests.support.lsp_client import LspClient, LspError
 from tests.support.lsp_scripted import MODULE, Script
+from tests.support.sampler_home import eventually
 
 ROOT = Path(__file__).parent.parent
 INLINE = "textDocument/inlineCompletion"
@@ -402,7 +403,9 @@ async def test_threads_that_are_changed_while_one_works_reach_a_shared_service()
         assert "--threads=2" not in services(editor)[0]
         settings = {"seedfill": {"sampler": {"threads": 2}, "completion": {"debounceMs": 0}}}
         editor.client.notify("workspace/didChangeConfiguration", {"settings": settings})
-        assert await editor.open("y = ║").ghost() == "1"
+        assert await editor.open("y = ║").ghost() == "1", "of the service that leaves or of the one that comes"
+        await asyncio.to_thread(eventually, lambda: all("--threads=2" in service for service in services(editor)))
+        assert await editor.open("z = ║").ghost() == "1"
         (service,) = services(editor)
         assert "--threads=2" in service
         await editor.client.request("workspace/executeCommand", {"command": "seedfill.restartService"})
