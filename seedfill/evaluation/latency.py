@@ -59,11 +59,11 @@ class Plan:
 
 async def time_suggestions(plan: Plan) -> list[Timing]:
     """Cold (no process, no model), warm (a document not seen before), and after one typed character."""
-    cold = [await _cold(plan, request) for request in _requests(plan, "cold", plan.n_cold)]
+    cold = [await _cold(plan, request) for request in requests(plan, "cold", plan.n_cold)]
     async with SamplerClient(mode="private", service_options=plan.service_options) as client:
-        for request in _requests(plan, "first", 2):  # the first passes of a process are slower
+        for request in requests(plan, "first", 2):  # the first passes of a process are slower
             await client.infill(request)
-        warm = [await _timed(client, request) for request in _requests(plan, "warm", plan.n)]
+        warm = [await _timed(client, request) for request in requests(plan, "warm", plan.n)]
         typed = []
         for before, after in _typed(plan):
             await client.infill(before)
@@ -129,7 +129,7 @@ def _timing(name: str, measured: list[tuple[float, InfillResult]]) -> Timing:
     )
 
 
-def _requests(plan: Plan, name: str, n: int) -> Iterator[InfillRequest]:
+def requests(plan: Plan, name: str, n: int) -> Iterator[InfillRequest]:
     """`n` cursors in a long file of the standard library, each in a document of its own."""
     for i, (prefix, suffix) in enumerate(_contexts(plan, n)):
         yield _request(plan, f"{name}-{i}", prefix, suffix)

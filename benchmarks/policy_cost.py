@@ -1,0 +1,69 @@
+"""Print what each policy costs a token: `python benchmarks/policy_cost.py [--model DIR] [--n 12]`.
+
+CPU time of one thread, so that other work on the machine counts for little; the policies take turns at every cursor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from sampler.checkpoint import LoadedModel, load
+from sampler.devices import wait_passively
+from sampler.messages import Candidate, Event, InfillRequest, InfillResult, Policy
+from sampler.paths import default_model_folder
+from sampler.scheduler import Job, Scheduler
+from seedfill.evaluation.latency import Plan, requests
+
+SETTINGS: tuple[tuple[Policy, int | None], ...] = (
+    ("sequential", None),
+    ("verified", 2),
+    ("verified", 3),
+    ("verified", 4),
+    ("verified", 8),
+    ("fused", 2),
+    ("fused", 3),
+)
+
+
+def main() -> None:
+    """Measure and print."""
+    wait_passively()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, default=default_model_folder())
+    parser.add_argument("--n", type=int, default=12, help="cursors")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    model, scheduler = load(given.model), Scheduler()
+    table = Table("policy", "block", "CPU ms a token", "tokens/forward", title=f"{given.n} fills, one thread")
+    cursors = list(requests(Plan(n=given.n), "cost", given.n))
+    answers = [[_fill(scheduler, model, request, *setting) for setting in SETTINGS] for request in cursors]
+    for (policy, block_size), fills in zip(SETTINGS, zip(*answers, strict=True), strict=True):
+        n_tokens, n_forwards = sum(one.tokens for _, one in fills), sum(one.forwards for _, one in fills)
+        ms = sum(seconds for seconds, _ in fills) * 1000
+        table.add_row(policy, str(block_size or 1), f"{ms / n_tokens:.1f}", f"{n_tokens / n_forwards:.2f}")
+    Console(width=100).print(table)
+
+
+def _fill(
+    scheduler: Scheduler, model: LoadedModel, request: InfillRequest, policy: Policy, block_size: int | None
+) -> tuple[float, Candidate]:
+    """CPU seconds from the context being read to the text, and the text."""
+    said: list[Event] = []
+    scheduler.admit(Job(replace(request, policy=policy, block_size=block_size), said.append), model)
+    started = time.thread_time()
+    while scheduler.active:
+        scheduler.round()
+    result = said[-1]
+    assert isinstance(result, InfillResult), result
+    return time.thread_time() - started, result.candidates[0]
+
+
+if __name__ == "__main__":
+    main()
