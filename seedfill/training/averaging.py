@@ -6,7 +6,6 @@ its last steps, and a mean takes that noise out without the steps that a decay c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,5 +48,5 @@ def average(folders: Sequence[Path], shares: Sequence[float], out: Path) -> dict
 
 def _label(folder: Path) -> str:
     """The recipe and step that a checkpoint comes from."""
-    said = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("seedfill", {})
+    said = checkpoint.read_config(folder).get("seedfill", {})
     return f"{said.get('recipe', folder.name)} {said.get('step', '')}".strip()

@@ -172,24 +172,13 @@ def edit_branch() -> Recipe:
 
 def release() -> Recipe:
     """Both streams together, completion first and edits kept: a branch that goes on from one that edits."""
+    edits = edit_branch()
     return replace(
-        edit_branch(),
+        edits,
         name="release",
         purpose="an edit-branch (--resume-from) that goes on with completion above all; what is shipped",
-        mix=Mix(
-            plain=0.1,
-            infill=0.52,
-            holes=0.05,
-            repair=0.03,
-            instruct=0.3,
-            kinds=LOCAL_EDITS,
-            idle=0.05,
-            foreign=0.12,
-            drafts=0.9,
-            n_drafts=2,
-            snippets=0.1,
-        ),
-        noise=LiveNoise(edited_share=0.15, changed_weight=2.0),
+        mix=replace(edits.mix, plain=0.1, infill=0.52, holes=0.05, repair=0.03, instruct=0.3),
+        noise=replace(edits.noise, edited_share=0.15),
         n_steps=1_500,
         n_live=448,
         matrix_lr=0.01,
