@@ -1,7 +1,7 @@
 """Muon for the matrices inside the layers, AdamW for embeddings and norms.
 
 Muon takes the momentum's nearest orthogonal matrix as the step (Newton–Schulz, quintic), so that every direction of a
-matrix learns at the same pace. The iteration runs in the dtype of the weights: bfloat16 is emulated on many CPUs.
+matrix learns at the same pace. The iteration needs no precision, so it runs in the dtype that the network computes in.
 """
 
 from __future__ import annotations
@@ -31,9 +31,15 @@ class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised; `lr` is the step's root-mean-square for a square matrix."""
 
     def __init__(
-        self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.01
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.01,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -47,18 +53,20 @@ class Muon(torch.optim.Optimizer):
         assert parameter.grad is not None
         momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
         momentum.lerp_(parameter.grad, 1 - group["momentum"])
-        direction = orthogonalise(parameter.grad.lerp(momentum, group["momentum"]))
+        direction = orthogonalise(parameter.grad.lerp(momentum, group["momentum"]).to(self.dtype))
         scale = max(1.0, parameter.shape[0] / parameter.shape[1]) ** 0.5
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.add_(direction, alpha=-group["lr"] * scale)
 
 
-def make_optimisers(model: nn.Module, *, matrix_lr: float, other_lr: float) -> list[torch.optim.Optimizer]:
-    """Muon on the layers' matrices, AdamW on the rest."""
+def make_optimisers(
+    model: nn.Module, *, matrix_lr: float, other_lr: float, dtype: torch.dtype = torch.float32
+) -> list[torch.optim.Optimizer]:
+    """Muon on the layers' matrices, iterating in `dtype`, and AdamW on the rest."""
     named = list(model.named_parameters())
     matrices = [p for name, p in named if p.ndim == 2 and ".layers." in name]
     others = [p for name, p in named if not (p.ndim == 2 and ".layers." in name)]
     return [
-        Muon(matrices, lr=matrix_lr),
+        Muon(matrices, lr=matrix_lr, dtype=dtype),
         torch.optim.AdamW(others, lr=other_lr, betas=(0.9, 0.95), weight_decay=0.0),
     ]

@@ -72,7 +72,9 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.weights_model = initialised(Backbone(recipe.network)).to(options.device)
         self.weights = dict(self.weights_model.named_parameters())
-        self.optimisers = make_optimisers(self.weights_model, matrix_lr=recipe.matrix_lr, other_lr=recipe.other_lr)
+        self.optimisers = make_optimisers(
+            self.weights_model, matrix_lr=recipe.matrix_lr, other_lr=recipe.other_lr, dtype=options.dtype
+        )
         self.base_rates = [group["lr"] for optimiser in self.optimisers for group in optimiser.param_groups]
         self.model = self._compute_model()
         self.network = cast(Backbone, torch.compile(self.model)) if options.compile else self.model
