@@ -44,9 +44,7 @@ def test_ghost_text_of_the_shipped_model_appears_while_typing_and_tab_accepts_it
     window.wait_for_text(f"{TEXT}({ghost}\n")
 
 
-def test_a_document_of_20000_lines_takes_every_key_and_gets_ghost_text(
-    window: Window, record_property: Record
-) -> None:
+def test_a_document_of_20000_lines_takes_every_key_and_gets_ghost_text(window: Window, record_property: Record) -> None:
     """How long a key takes is said, beside the same in a short document; machines are too uneven to judge it."""
     filler = "".join(f"value_{i} = {i}\n" for i in range(10_000))
     begun = TEXT.removesuffix("len")
