@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lsp_server.context import Place, place_at
@@ -151,6 +151,7 @@ CODE = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 
 
 @settings(max_examples=300)
+@example("foofoofoo", "", "foo", "python")
 @given(CODE, CODE, CODE, st.sampled_from(["python", "cobol"]))
 def test_what_follows_the_cursor_is_never_shown_twice(written: str, before: str, after: str, language: str) -> None:
     shown = postprocess(written, place_at(before + after, len(before), language))

@@ -12,13 +12,13 @@ MIN_WORD_OVERLAP = 3
 
 
 def no_overlap(text: str, place: Place) -> str:
-    """`text` without the longest end that the rest of the line begins with, blanks on both sides aside."""
+    """`text` without the longest end that the rest of the line begins with, however often; blanks aside."""
     rest, ours, n_word = place.line_after, text.rstrip(), _rest_of_word(place)
     for n in range(min(len(ours), len(rest)), 0, -1):
         kept, repeated = ours[:-n], ours[-n:]
         is_telling = _says_something(repeated) or n >= n_word > 0
         if _begins(rest, repeated) and is_telling and not closes(kept, repeated):
-            return kept
+            return no_overlap(kept, place)
     return text
 
 
