@@ -26,7 +26,7 @@ from sampler.constraints import begun, without_end, without_nothing
 from sampler.families import FamilyProfile
 from sampler.kv_cache import ContextSlot, KeyValues, Reuse, Tail, join
 from sampler.messages import Finish
-from sampler.passes import Model, Pass, forward, read_logits, with_guesses
+from sampler.passes import Model, Pass, forward, read_logits, threads_of, with_guesses
 from sampler.span import Block, Span
 from sampler.unmask import Sampling, agreeing, doubts, forbid, judge, pick, prefer, unmask
 
@@ -122,8 +122,10 @@ def denoise_step(model: Model, rows: Sequence[Row], on_step: OnStep | None = Non
     for row in rows:
         _open_blocks(model, row)
     passes = [_live_pass(model.profile, row) for row in rows]
-    hidden, packed = forward(model, passes)
-    for i, (row, logits) in enumerate(zip(rows, read_logits(model, hidden, passes), strict=True)):
+    with threads_of(model, passes):
+        hidden, packed = forward(model, passes)
+        parts = read_logits(model, hidden, passes)
+    for i, (row, logits) in enumerate(zip(rows, parts, strict=True)):
         row.n_forwards += 1
         if row.phase == "commit":
             _commit(model, row, logits, packed, i)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
+
+SMALL_PRODUCT = 5_000_000
+"""Multiplications of a matrix product below which one thread is faster than two (benchmarks/latency.py --threads)."""
 
 
 class NoDevice(ValueError):
@@ -32,6 +36,22 @@ def limit_threads(n_threads: int | None) -> None:
 
     if n_threads is not None:
         torch.set_num_threads(max(n_threads, 1))
+
+
+@contextmanager
+def threads_for(n_products: int) -> Iterator[None]:
+    """One thread for layers of so few multiplications that to wake others costs more than they save."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    if n_threads == 1 or n_products > SMALL_PRODUCT:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def pick_device(wanted: str = "auto") -> torch.device:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from sampler.attention import Packed, Segment
 from sampler.backbone import Backbone
+from sampler.devices import threads_for
 from sampler.families import FamilyProfile
 from sampler.kv_cache import KeyValues
 from sampler.unmask import forbid
@@ -77,6 +79,12 @@ def forward(model: Model, passes: Sequence[Pass]) -> tuple[Tensor, Packed]:
     positions = torch.tensor([[position for p in passes for position in p.positions]], device=device)
     packed = Packed([Segment(len(p.tokens), p.past, p.is_causal, p.seen) for p in passes], device)
     return model.backbone(tokens, positions, packed)[0], packed
+
+
+def threads_of(model: Model, passes: Sequence[Pass]) -> AbstractContextManager[None]:
+    """As many threads as the passes are worth: what a layer multiplies decides."""
+    config = model.backbone.config
+    return threads_for(sum(len(p.tokens) for p in passes) * config.hidden_size * config.intermediate_size)
 
 
 def read_logits(model: Model, hidden: Tensor, passes: Sequence[Pass]) -> list[Tensor]:

@@ -34,7 +34,7 @@ class ScriptedBackbone:
     """A network whose logits (n, V) at a live block are what `say` makes of its tokens, the marker apart."""
 
     def __init__(self, say: Callable[[list[int]], Tensor]) -> None:
-        self.say = say
+        self.config, self.say = tiny_backbone().config, say
 
     def __call__(self, tokens: Tensor, positions: Tensor, attend: Packed) -> Tensor:
         nothing = torch.zeros(1, 1, tokens.shape[1], 2)

@@ -197,22 +197,3 @@ def test_where_memory_ends_a_model_moves_to_the_cpu_and_says_so(folder: Path, mo
     assert tried == ["mps", "mps", "cpu"]
     assert model.device.type == "cpu"
     assert models.notices == ["tiny does not fit on mps: it runs on the CPU."]
-
-
-def test_the_cpu_runs_float32_unless_its_bfloat16_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    cpu = torch.device("cpu")
-    for able, dtype in (
-        ({}, torch.float32),
-        ({"avx512_bf16": True}, torch.bfloat16),
-        ({"amx_bf16": True}, torch.bfloat16),
-    ):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
-        assert devices.pick_dtype(cpu) == dtype
-
-
-def test_a_device_that_is_not_there_is_refused() -> None:
-    with pytest.raises(devices.NoDevice, match="choose one of auto"):
-        devices.pick_device("tpu")
-    if not torch.cuda.is_available():
-        with pytest.raises(devices.NoDevice, match="no cuda device"):
-            devices.pick_device("cuda")
