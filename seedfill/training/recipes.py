@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -380,5 +381,7 @@ RECIPES = {
 
 
 def shortened(recipe: Recipe, n_steps: int) -> Recipe:
-    """The same recipe over another number of steps; its decay moves along."""
-    return replace(recipe, n_steps=n_steps)
+    """The same recipe over another number of steps; its decay moves along, and fewer steps ask for fewer samples."""
+    share = min(n_steps / recipe.n_steps, 1.0)
+    candidates = replace(recipe.candidates, n_samples=math.ceil(recipe.candidates.n_samples * share))
+    return replace(recipe, n_steps=n_steps, candidates=candidates)
