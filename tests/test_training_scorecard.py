@@ -60,6 +60,11 @@ def test_the_causal_figure_is_the_text_s_own_log_probability(model: LoadedModel)
     assert found["causal"] == pytest.approx(float(nats) / math.log(2) / n_bytes, rel=1e-4)
 
 
+def test_the_text_is_the_same_whatever_is_asked_of_it(model: LoadedModel) -> None:
+    alone = bits.bits_per_byte(model, documents(), (), n_rows=3)
+    assert bits.bits_per_byte(model, documents(), (3,), n_rows=3)["causal"] == alone["causal"]
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_a_block_sees_the_text_before_it_and_masks_in_itself(model: LoadedModel, size: int) -> None:
     tokens = [model.tokenizer.id("<prefix>"), *range(100, 120)]

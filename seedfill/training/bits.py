@@ -30,16 +30,17 @@ LENGTH = 384
 def bits_per_byte(
     model: LoadedModel, documents: Sequence[Document], block_sizes: Sequence[int], *, n_rows: int = 16, seed: int = 0
 ) -> dict[str, float]:
-    """ "causal" and each block size → bits a byte over `n_rows` stretches of the documents."""
+    """ "causal" and each block size → bits a byte over `n_rows` stretches, the same whatever the block sizes are."""
     rng = random.Random(seed)
     sums = dict.fromkeys(["causal", *map(str, block_sizes)], 0.0)
     n_bytes = 0
-    for _ in range(n_rows):
+    for i in range(n_rows):
         tokens = stretch(documents, model.tokenizer, rng, LENGTH - 1)
         clean = _clean([model.tokenizer.id("<prefix>"), *tokens])
         n_bytes += sum(len(model.tokenizer.token_bytes[token]) for token in tokens)
         for size in block_sizes:
-            live = masked_blocks(clean.tokens[0].tolist(), size, model.tokenizer, rng)
+            masks = random.Random(f"masks/{seed}/{i}/{size}")
+            live = masked_blocks(clean.tokens[0].tolist(), size, model.tokenizer, masks)
             shift = model.profile.logit_shift
             parts = objectives.masked(model.backbone, clean, live, model.device, 0.0, logit_shift=shift)
             sums[str(size)] += float(parts.sums["masked"])
