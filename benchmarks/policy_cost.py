@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sampler.checkpoint import LoadedModel, load
-from sampler.devices import wait_passively
+from sampler.devices import pick_dtype, wait_passively
 from sampler.messages import Candidate, Event, InfillRequest, InfillResult, Policy
 from sampler.paths import default_model_folder
 from sampler.scheduler import Job, Scheduler
@@ -23,6 +23,7 @@ from seedfill.evaluation.latency import Plan, requests
 
 SETTINGS: tuple[tuple[Policy, int | None], ...] = (
     ("sequential", None),
+    ("lookup", None),
     ("verified", 2),
     ("verified", 3),
     ("verified", 4),
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=12, help="cursors")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    model, scheduler = load(given.model), Scheduler()
+    model, scheduler = load(given.model, dtype=pick_dtype(torch.device("cpu"))), Scheduler()
     table = Table("policy", "block", "CPU ms a token", "tokens/forward", title=f"{given.n} fills, one thread")
     cursors = list(requests(Plan(n=given.n), "cost", given.n))
     answers = [[_fill(scheduler, model, request, *setting) for setting in SETTINGS] for request in cursors]

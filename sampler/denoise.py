@@ -7,7 +7,8 @@ values move to the row's tail, and the logits of that reading say how probable t
 is half done: a step is a control point.
 
 Under the policy `fused` every pass is such a commit, and drafts as well: behind each of the block's tokens stands a
-group of masks that sees the block up to there, so that there is a draft for however much of the block is kept.
+group of masks that sees the block up to there, so that there is a draft for however much of the block is kept. Under
+`lookup` too, but the draft is what stood behind the same tokens before, where there is such a place.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from sampler.canvas import Canvas
 from sampler.constraints import begun, without_end, without_nothing
 from sampler.families import FamilyProfile
 from sampler.kv_cache import ContextSlot, KeyValues, Reuse, Tail, join
+from sampler.lookup import Lookup
 from sampler.messages import Finish
 from sampler.passes import Model, Pass, forward, read_logits, threads_of, with_guesses
 from sampler.span import Block, Span
@@ -49,6 +51,8 @@ class Row:
     """In place: position → token of the row at the last refresh."""
     n_forwards: int = 0
     """Passes over a live block, commits and refreshes included, reading the context apart."""
+    lookup: Lookup | None = None
+    """Under `lookup`: where its drafts come from."""
     edits_left: int = 0
     """Steps in which the blocks at work may still be edited."""
 
@@ -62,8 +66,12 @@ class Row:
     @property
     def is_fused(self) -> bool:
         """Whether the pass that commits a block also drafts the next: with one span and no old code to start from."""
-        spans = self.canvas.spans
-        return self.sampling.policy == "fused" and len(spans) == 1 and spans[0].draft is None
+        return self.sampling.policy == "fused" and self.guesses
+
+    @property
+    def guesses(self) -> bool:
+        """Whether there is one span to guess at, without old code to start from."""
+        return len(self.canvas.spans) == 1 and self.canvas.spans[0].draft is None
 
     @property
     def past(self) -> tuple[KeyValues, ...]:
@@ -95,6 +103,8 @@ def read_context(model: Model, canvas: Canvas, reuse: Reuse | None = None) -> tu
 def start_row(model: Model, canvas: Canvas, sampling: Sampling, slot: ContextSlot | None) -> Row:
     """A row that is ready for its first step."""
     row = Row(canvas, sampling, slot)
+    if sampling.policy == "lookup" and row.guesses:
+        row.lookup = Lookup(canvas.context)
     if slot is not None and not canvas.spans[0].anchor:
         span = canvas.spans[0]
         span.carry = forbid(model.backbone.logits(slot.last_hidden), model.is_forbidden)
@@ -154,6 +164,9 @@ def _open_blocks(model: Model, row: Row) -> None:
     profile, closed = model.profile, [s for s in row.canvas.spans if s.finish is None and s.block is None]
     for span in closed:
         size = 1 if row.is_fused and not span.guess else row.sampling.block_size  # no masks where passes only check
+        if row.lookup is not None and span.next_token is not None:
+            span.guess = _until_end(row.canvas, row.lookup.draft([*span.tokens, span.next_token]))
+            size = 1 + len(span.guess)
         span.open_block(size, profile.mask_id, row.sampling.draft_size)
         row.edits_left = row.sampling.n_edit_steps
     if row.slot is None and (closed or profile.cache == "none"):
@@ -293,9 +306,13 @@ def _commit(model: Model, row: Row, logits: Tensor, packed: Packed, index: int) 
 
 def _guess(canvas: Canvas, span: Span, logits: Tensor) -> None:
     """Draft what comes behind the next token, which is chosen already, by the logits (m, V) of its group's masks."""
-    tokens: list[int] = logits[1:].argmax(-1).tolist()
+    span.guess = _until_end(canvas, logits[1:].argmax(-1).tolist())
+
+
+def _until_end(canvas: Canvas, tokens: list[int]) -> list[int]:
+    """`tokens` up to the first that ends a span, and with it."""
     end = next((i for i, token in enumerate(tokens) if token in canvas.stop_ids), len(tokens))
-    span.guess = tokens[: end + 1]
+    return tokens[: end + 1]
 
 
 def _commit_span(row: Row, span: Span, logits: Tensor) -> int:

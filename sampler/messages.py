@@ -22,7 +22,7 @@ MAX_REQUEST_BYTES = 8 << 20
 """Of an encoded request; the windows of a document take a thousandth of it."""
 
 Finish: TypeAlias = Literal["end", "length", "deadline", "cancelled"]
-Policy: TypeAlias = Literal["threshold", "entropy", "margin", "fixed", "verified", "fused", "sequential"]
+Policy: TypeAlias = Literal["threshold", "entropy", "margin", "fixed", "verified", "fused", "lookup", "sequential"]
 CacheMiss: TypeAlias = Literal["none", "cold", "prefix", "suffix", "snippets", "evicted", "uncached"]
 FailureKind: TypeAlias = Literal["bad_input", "failed", "cancelled"]
 Start: TypeAlias = Literal["masks", "selection"]

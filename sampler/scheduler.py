@@ -288,7 +288,7 @@ def _sampling(request: InfillRequest, model: LoadedModel, index: int) -> Samplin
     return Sampling(
         policy=policy,
         threshold=next(t for t in (request.threshold, own, PARAMETERS[policy]) if t is not None),
-        block_size=1 if policy == "sequential" else request.block_size or profile.block_size,
+        block_size=1 if policy in ("lookup", "sequential") else request.block_size or profile.block_size,
         temperature=temperature,
         top_p=request.top_p,
         generator=generator,

@@ -5,7 +5,7 @@ change. It looks at the proposal and says which positions to take, (m,) bool; it
 at least one, so every step comes nearer to the end. What is written already is looked at by `judge` alone.
 
 threshold: Fast-dLLM (arXiv 2505.22618) · entropy: EB-Sampler (arXiv 2505.24857) · margin and fixed: LLaDA, Dream ·
-fused: TiDAR (arXiv 2511.08923).
+fused: TiDAR (arXiv 2511.08923) · lookup: prompt lookup decoding.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sampler.messages import Policy
 
-CHECKED: tuple[Policy, ...] = ("verified", "fused", "sequential")
+CHECKED: tuple[Policy, ...] = ("verified", "fused", "lookup", "sequential")
 """Policies that write what the causal reading would have written, and so need a family that has one."""
 EDIT_STEPS = 4
 """Most steps in which a block may be edited: a gap of n tokens takes n of them."""
@@ -148,7 +148,8 @@ POLICIES: dict[Policy, Callable[[Proposal, Sampling], Tensor]] = {
     "fixed": fixed,
     "verified": threshold,  # drafts only; the commit pass decides
     "fused": threshold,  # as verified where the pass that commits cannot draft: several spans, old code
-    "sequential": threshold,  # never has a mask
+    "lookup": threshold,  # never has a mask
+    "sequential": threshold,  # nor has this
 }
 PARAMETERS: dict[Policy, float] = {
     "threshold": 0.9,
@@ -157,6 +158,7 @@ PARAMETERS: dict[Policy, float] = {
     "fixed": 0.25,
     "verified": 0.0,
     "fused": 0.0,
+    "lookup": 0.0,
     "sequential": 0.0,
 }
 """Defaults: a probability, nats, a difference of probabilities, a share of the block; 0 drafts a block in one step."""

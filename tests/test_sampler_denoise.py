@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, get_args
 
 import pytest
@@ -21,6 +22,7 @@ from sampler.denoise import Row, denoise, denoise_step, read_context, start_row,
 from sampler.families import recognise
 from sampler.kv_cache import Reuse
 from sampler.layout import HOLE_STRIDE, LIVE_MARKER, Context
+from sampler.lookup import Lookup
 from sampler.messages import InfillRequest, Policy
 from sampler.span import Block, Span
 from sampler.tokenizer import RESERVED
@@ -83,7 +85,7 @@ def make_row(
     canvas: Canvas, policy: Policy = "threshold", threshold: float | None = None, *, block: int = 8, **changes: Any
 ) -> Row:
     parameter = PARAMETERS[policy] if threshold is None else threshold
-    sampling = Sampling(policy, parameter, 1 if policy == "sequential" else block, **changes)
+    sampling = Sampling(policy, parameter, 1 if policy in ("lookup", "sequential") else block, **changes)
     return start_row(MODEL, canvas, sampling, read_context(MODEL, canvas)[0])
 
 
@@ -221,6 +223,7 @@ def test_a_batch_equals_each_row_alone() -> None:
             (make_canvas(23, 6, seed=3), "verified", {}),
             (make_canvas(11, 8, seed=4), "sequential", {}),
             (make_canvas(17, 9, seed=6), "fused", {}),
+            (make_canvas(17, 9, seed=6), "lookup", {}),
             (make_canvas(30, 14, 3, seed=5), "margin", {"temperature": 1.0, "top_p": 0.9}),
         ]
         generators = [torch.Generator().manual_seed(i) for i in range(len(specs))]
@@ -320,6 +323,34 @@ def test_a_guess_is_what_masks_behind_the_kept_tokens_say() -> None:
     denoise(MODEL, [row], check)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 99), st.integers(1, 4), st.integers(1, 30), st.booleans())
+def test_lookup_writes_what_token_by_token_writes(seed: int, n_kinds: int, limit: int, has_end: bool) -> None:
+    """Behind a context of few kinds of token there is always something to look up, ends among them."""
+    end = frozenset({SEEDFILL.end_id, *range(FIRST_TEXT, FIRST_TEXT + 12)}) if has_end else NO_STOP
+    canvas = make_canvas(20, limit, seed=seed, stops=end)
+    canvas.context[:] = [FIRST_TEXT + 5 * (token % n_kinds) for token in canvas.context]
+    looked, single = (fill(deepcopy(canvas), policy) for policy in ("lookup", "sequential"))
+    assert texts(looked) == texts(single)
+    assert looked.canvas.spans[0].finish == single.canvas.spans[0].finish
+    assert looked.canvas.spans[0].log_probs == pytest.approx(single.canvas.spans[0].log_probs, abs=1e-3)
+    assert looked.n_forwards <= single.n_forwards
+
+
+def test_lookup_keeps_several_tokens_a_pass_where_the_text_stood_before() -> None:
+    own = texts(fill(make_canvas(20, 40), "sequential"))[0]
+    row = make_row(make_canvas(20, 40), "lookup")
+    row.lookup = Lookup([*own, *row.canvas.context])
+    denoise(MODEL, [row])
+    assert texts(row)[0] == own
+    assert row.n_forwards <= 12, "a token or two until a place is found, then five a pass"
+
+
+def test_lookup_fills_several_holes_token_by_token() -> None:
+    looked, single = (fill(make_canvas(20, 10, 3), policy) for policy in ("lookup", "sequential"))
+    assert texts(looked) == texts(single) and looked.n_forwards == single.n_forwards
+
+
 def test_fused_holes_are_filled_as_verified_ones() -> None:
     fused, verified = (fill(make_canvas(20, 10, 3), policy, block=4) for policy in ("fused", "verified"))
     assert texts(fused) == texts(verified) and fused.n_forwards == verified.n_forwards
@@ -331,7 +362,7 @@ def test_verified_holes_end_and_read_as_their_row_does() -> None:
     assert all(len(span.log_probs) == 10 for span in row.canvas.spans)
 
 
-POLICIES: list[Policy] = ["threshold", "entropy", "margin", "fixed", "verified", "fused", "sequential"]
+POLICIES: list[Policy] = ["threshold", "entropy", "margin", "fixed", "verified", "fused", "lookup", "sequential"]
 
 
 @pytest.mark.parametrize("policy", POLICIES)

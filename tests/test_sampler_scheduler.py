@@ -122,7 +122,7 @@ def test_progress_grows_to_the_result(model: LoadedModel) -> None:
     assert progress[-1].fills == result.candidates[0].fills  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("policy", ["verified", "fused", "threshold", "sequential"])
+@pytest.mark.parametrize("policy", ["verified", "fused", "lookup", "threshold", "sequential"])
 def test_what_is_committed_stays(model: LoadedModel, policy: Policy) -> None:
     """A random model writes every kind of broken character, and line ends of all kinds."""
     heard = [

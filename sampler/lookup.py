@@ -1,0 +1,34 @@
+"""Drafts from the row itself: what followed the last two tokens where they stood before (prompt lookup decoding).
+
+Code says the same again and again, so that these drafts are often right, and they cost no pass. The causal reading has
+the last word on them, so no text comes out that token-by-token decoding would not have written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+MOST = 4
+"""Tokens of a draft: more are seldom right to the end, and make a pass on a CPU dearer."""
+
+
+class Lookup:
+    """The tokens of a growing row, and where each pair of them was last followed by another."""
+
+    def __init__(self, context: Sequence[int]) -> None:
+        self._row: list[int] = []
+        self._followed: dict[tuple[int, int], int] = {}
+        self._read(context)
+        self._n_context = len(self._row)
+
+    def draft(self, written: Sequence[int]) -> list[int]:
+        """At most `MOST` tokens to follow the context and what is written behind it, which only ever grows."""
+        self._read(written[len(self._row) - self._n_context :])
+        at = self._followed.get((self._row[-2], self._row[-1])) if len(self._row) > 1 else None
+        return [] if at is None else self._row[at : at + MOST]
+
+    def _read(self, tokens: Sequence[int]) -> None:
+        for token in tokens:
+            if len(self._row) > 1:
+                self._followed[self._row[-2], self._row[-1]] = len(self._row)
+            self._row.append(token)

@@ -1,0 +1,33 @@
+"""Drafts are what followed the last two tokens at the latest place where they stood before."""
+
+from __future__ import annotations
+
+import pytest
+
+from sampler.lookup import MOST, Lookup
+
+
+@pytest.mark.parametrize(
+    ("context", "written", "draft"),
+    [
+        ([], [], []),
+        ([7], [], []),
+        ([1, 2], [], []),
+        ([1, 2, 3, 1, 2], [], [3, 1, 2]),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 1], [2], [3, 4, 5, 6]),
+        ([1, 2, 3, 9, 1, 2, 4, 9], [1, 2], [4, 9, 1, 2]),
+        ([1, 2, 3], [2, 2], []),
+        ([5], [5, 5], [5]),
+        ([1], [2, 3, 1, 2], [3, 1, 2]),
+    ],
+)
+def test_a_draft(context: list[int], written: list[int], draft: list[int]) -> None:
+    assert Lookup(context).draft(written) == draft
+
+
+def test_a_row_that_grows_is_read_as_if_it_had_always_been_that_long() -> None:
+    context, written = [3, 1, 4, 1, 5], [9, 2, 6, 3, 1, 4, 1, 3, 1]
+    growing = Lookup(context)
+    for n in range(len(written) + 1):
+        found = growing.draft(written[:n])
+        assert found == Lookup([*context, *written[:n]]).draft([]) and len(found) <= MOST
