@@ -190,7 +190,7 @@ def test_evaluate_prints_every_figure(
     assert set(found["self_correction"]) == {"restored", "spoiled", "exact_match"}
     assert {"exact_match", "tokens_per_forward", "parse_rate", "repetition_rate"} <= set(found["line"])
     assert set(found["line"]) == set(found["lines"])
-    assert {point["policy"] for point in found["sweep"]} == {"sequential", "verified", "fused", "threshold"}
+    assert {point["policy"] for point in found["sweep"]} == {"sequential", "lookup", "verified", "fused", "threshold"}
     assert found["tasks"]["n"] == found["edits"]["n"] == 1 and 0 <= found["tasks"]["floor_pass_at_1"] <= 1
 
 

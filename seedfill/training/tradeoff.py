@@ -14,11 +14,12 @@ TOLERANCE = 0.01
 
 
 def settings(block_sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Token by token, drafted and verified, both in one pass, and by confidence at every threshold.
+    """Token by token, drafts from the row, drafts of masks, both in one pass, and by confidence at every threshold.
 
     A block of one knows no threshold.
     """
     yield {"policy": "sequential"}
+    yield {"policy": "lookup"}
     for size in (size for size in block_sizes if size > 1):
         yield {"policy": "verified", "block_size": size}
         yield {"policy": "fused", "block_size": size}
