@@ -22,6 +22,7 @@ import torch
 from sampler import checkpoint, devices
 from sampler.checkpoint import LoadedModel, ModelError
 from sampler.messages import BadMessage, Event, Failure, InfillRequest, Loading
+from sampler.packing import pack
 from sampler.paths import data_folder, default_model_folder
 from sampler.scheduler import CANCELLED, Job, Scheduler, failure, is_out_of_memory
 
@@ -136,7 +137,10 @@ class Models:
 
     @staticmethod
     def _load_on(device: torch.device, folder: Path, on_progress: checkpoint.OnProgress | None) -> LoadedModel:
-        return checkpoint.load(folder, device, devices.pick_dtype(device), on_progress)
+        model = checkpoint.load(folder, device, devices.pick_dtype(device), on_progress)
+        if device.type == "cpu":
+            pack(model.backbone)
+        return model
 
     def _make_room(self, n_bytes: int, folder: Path, busy: Busy) -> None:
         """Drop models, the longest unused first, until `n_bytes` more fit into the budget."""
