@@ -29,7 +29,7 @@ class Topology(Protocol):
 def attend(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
     """Scaled dot-product attention with grouped keys. `attn_mask` is True where attention is allowed.
 
-    A single bfloat16 query is attended in float32 on a CPU: torch's kernel for it takes five times as long.
+    A single bfloat16 query is attended in float32 on a CPU: torch's kernel for it takes several times as long.
     """
     if q.shape[2] == 1 and q.dtype == torch.bfloat16 and q.device.type == "cpu":
         return attend(q.float(), k.float(), v.float(), attn_mask, is_causal).to(q.dtype)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
 SMALL_PRODUCT = 5_000_000
-"""Multiplications of a matrix product below which one thread is faster than two (benchmarks/latency.py --threads)."""
+"""Multiplications of a matrix product below which one thread is faster than two (benchmarks/policy_cost.py)."""
 
 
 class NoDevice(ValueError):
