@@ -44,6 +44,7 @@ class ScriptedModel:
         self.is_forbidden = torch.zeros(VOCAB, dtype=torch.bool)
         self.is_forbidden[list(profile.forbidden_ids)] = True
         self.backbone: Any = self
+        self.config = tiny_backbone().config
         self.n_read = 0
 
     def __call__(self, tokens: Tensor, positions: Tensor, attend: Packed) -> Tensor:
