@@ -110,7 +110,14 @@ class Helix:
         self.keys(":")
         self.type("w")
         self.keys("Enter")
-        eventually(lambda: self.file.read_text(encoding="utf-8") == text, self.screen)
+        eventually(lambda: self._written() == text, self.screen)
+
+    def _written(self) -> str | None:
+        """What the file holds; None for the moment in which Helix puts a new one into its place."""
+        try:
+            return self.file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
 
     def close(self) -> None:
         subprocess.run([*self._terminal, "kill-server"], capture_output=True, check=False)
