@@ -152,6 +152,7 @@ CODE = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 
 @settings(max_examples=300)
 @example("foofoofoo", "", "foo", "python")
+@example("foo" * 2000, "", "foo", "python")
 @given(CODE, CODE, CODE, st.sampled_from(["python", "cobol"]))
 def test_what_follows_the_cursor_is_never_shown_twice(written: str, before: str, after: str, language: str) -> None:
     shown = postprocess(written, place_at(before + after, len(before), language))

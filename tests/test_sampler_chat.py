@@ -24,7 +24,7 @@ from sampler.rewriting import edit_request
 from sampler.scheduler import Job, Scheduler
 from sampler.span import Span
 from sampler.unmask import Sampling
-from tests.support.tiny_model import make_tiny_model, tiny_backbone, tiny_tokenizer
+from tests.support.tiny_model import make_tiny_model, tiny_shape, tiny_tokenizer
 
 CHAT_ML = (
     "{% if messages[0]['role'] != 'system' %}<prefix>system\nYou help.<suffix>\n{% endif %}"
@@ -147,7 +147,7 @@ class Knows:
     """A network that has a row by heart, and is never quite sure."""
 
     def __init__(self, row: list[int], vocab_size: int) -> None:
-        self.config = tiny_backbone().config
+        self.config = tiny_shape()
         self.logits_at = 3.0 * torch.eye(vocab_size)[[*row[1:], row[0]]]
 
     def __call__(self, tokens: Tensor, positions: Tensor, attend: Packed) -> Tensor:

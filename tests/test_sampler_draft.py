@@ -22,7 +22,7 @@ from sampler.families import FamilyProfile
 from sampler.messages import BadMessage, Edit, Failure, InfillRequest, InfillResult
 from sampler.scheduler import Job, Scheduler
 from sampler.unmask import Sampling
-from tests.support.tiny_model import tiny_backbone
+from tests.support.tiny_model import tiny_backbone, tiny_shape
 from tests.test_sampler_denoise import DREAM_MODEL, FIRST_TEXT, MODEL, SEEDFILL, TOKENIZER, VOCAB, make_canvas
 from tests.test_sampler_edits import DELETE, END, EXPAND, MARKER, PROFILE
 
@@ -44,7 +44,7 @@ class ScriptedModel:
         self.is_forbidden = torch.zeros(VOCAB, dtype=torch.bool)
         self.is_forbidden[list(profile.forbidden_ids)] = True
         self.backbone: Any = self
-        self.config = tiny_backbone().config
+        self.config = tiny_shape()
         self.n_read = 0
 
     def __call__(self, tokens: Tensor, positions: Tensor, attend: Packed) -> Tensor:

@@ -20,7 +20,7 @@ from sampler.denoise import Row, denoise, read_context, start_row
 from sampler.families import UnknownFamily, recognise
 from sampler.messages import Policy
 from sampler.unmask import EDIT_STEPS, Sampling
-from tests.support.tiny_model import tiny_backbone
+from tests.support.tiny_model import tiny_backbone, tiny_shape
 from tests.test_sampler_denoise import FIRST_TEXT, MASK, NO_STOP, OWN, TOKENIZER, VOCAB, make_canvas, texts
 
 CONFIG = {"architectures": ["SeedfillForDiffusion"], "vocab_size": VOCAB, "seedfill": {**OWN, "edits": True}}
@@ -34,7 +34,7 @@ class ScriptedBackbone:
     """A network whose logits (n, V) at a live block are what `say` makes of its tokens, the marker apart."""
 
     def __init__(self, say: Callable[[list[int]], Tensor]) -> None:
-        self.config, self.say = tiny_backbone().config, say
+        self.config, self.say = tiny_shape(), say
 
     def __call__(self, tokens: Tensor, positions: Tensor, attend: Packed) -> Tensor:
         nothing = torch.zeros(1, 1, tokens.shape[1], 2)

@@ -13,13 +13,20 @@ MIN_WORD_OVERLAP = 3
 
 def no_overlap(text: str, place: Place) -> str:
     """`text` without the longest end that the rest of the line begins with, however often; blanks aside."""
+    while (kept := _without_last(text, place)) is not None:
+        text = kept
+    return text
+
+
+def _without_last(text: str, place: Place) -> str | None:
+    """`text` without the last repetition; None where there is none."""
     rest, ours, n_word = place.line_after, text.rstrip(), _rest_of_word(place)
     for n in range(min(len(ours), len(rest)), 0, -1):
         kept, repeated = ours[:-n], ours[-n:]
         is_telling = _says_something(repeated) or n >= n_word > 0
         if _begins(rest, repeated) and is_telling and not closes(kept, repeated):
-            return no_overlap(kept, place)
-    return text
+            return kept
+    return None
 
 
 def _rest_of_word(place: Place) -> int:

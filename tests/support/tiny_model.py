@@ -27,8 +27,8 @@ def tiny_tokenizer(vocab_size: int = 384) -> Tokenizer:
     return bpe.learn(LINES * 2, vocab_size)
 
 
-def tiny_backbone(seed: int = 0, **changes: Any) -> Backbone:
-    shape = BackboneConfig(
+def tiny_shape(**changes: Any) -> BackboneConfig:
+    return BackboneConfig(
         vocab_size=tiny_tokenizer().vocab_size,
         hidden_size=48,
         intermediate_size=96,
@@ -38,9 +38,12 @@ def tiny_backbone(seed: int = 0, **changes: Any) -> Backbone:
         head_dim=12,
         **{"qk_norm": True, **changes},
     )
+
+
+def tiny_backbone(seed: int = 0, **changes: Any) -> Backbone:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        backbone = Backbone(shape)
+        backbone = Backbone(tiny_shape(**changes))
         for name, parameter in backbone.named_parameters():
             if parameter.ndim == 2:  # scaled up, so that logits differ by more than rounding does
                 torch.nn.init.normal_(parameter, std=0.5 if "embed" in name else 0.3)
