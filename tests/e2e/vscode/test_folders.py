@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import TimeoutError
 
 from tests.e2e.vscode.conftest import Open
 from tests.e2e.vscode.workbench import Window, eventually, write_settings
 from tests.support.lsp_scripted import Script
 
 SETTINGS = {
-    "api": {"seedfill.completion.maxTokens": 7},
+    "api": {"seedfill.completion.maxTokens": 7, "editor.tabSize": 3},
     "tools": {"seedfill.completion.maxTokens": 9, "seedfill.completion.enabled": True},
 }
 TEXT = "value = 1\nx =║\n"
@@ -33,7 +35,15 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _window(scripted: Path, open_window: Open, folders: Path) -> Window:
     file = folders / "api" / "start.py"
     file.write_text("")
-    return open_window(file=file, workspace=folders / "all.code-workspace", server__path=str(scripted)).ready()
+    window = open_window(file=file, workspace=folders / "all.code-workspace", server__path=str(scripted))
+    # On a slow machine VS Code now and then opens a workspace without the settings of its folders, whatever extensions
+    # there are, and reads them only when it is opened again.
+    for _ in range(3):
+        with contextlib.suppress(TimeoutError):
+            window.wait_for_indentation(f"Spaces: {SETTINGS['api']['editor.tabSize']}", timeout_ms=10_000)
+            break
+        window.reload()
+    return window.ready()
 
 
 @pytest.fixture

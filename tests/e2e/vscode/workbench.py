@@ -263,6 +263,10 @@ class Window:
     def wait_for_no_ghost(self) -> None:
         eventually(lambda: not self.ghost(), "the end of the ghost text")
 
+    def wait_for_indentation(self, expected: str, timeout_ms: float) -> None:
+        """Wait until the status bar names this indentation of the file that is open."""
+        self.page.locator("[id='status.editor.indentation'] a", has_text=expected).wait_for(timeout=timeout_ms)
+
     def wait_for_line(self, start: str) -> None:
         """Wait until a line on screen starts so; ghost text may follow."""
         pattern = re.compile("^" + re.escape(start).replace(r"\ ", r"\s"))
@@ -346,6 +350,12 @@ class Window:
         """Keep what is on screen among the reports."""
         PICTURES.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=PICTURES / f"{name}.png")
+
+    def reload(self) -> Window:
+        """Open the same window once more."""
+        self.page.reload(wait_until="domcontentloaded")
+        self._editor.wait_for()
+        return self
 
     def close(self) -> None:
         """Leave in good order: else the extension host and the language server live on for minutes."""
