@@ -178,7 +178,7 @@ def release() -> Recipe:
         edits,
         name="release",
         purpose="an edit-branch (--resume-from) that goes on with completion above all; what is shipped",
-        mix=replace(edits.mix, plain=0.1, infill=0.52, holes=0.05, repair=0.03, instruct=0.3),
+        mix=replace(edits.mix, plain=0.07, infill=0.45, holes=0.04, repair=0.03, instruct=0.41),
         noise=replace(edits.noise, edited_share=0.15),
         n_steps=1_500,
         n_live=448,

@@ -201,7 +201,7 @@ class SampleSource:
         """
         shortest, longest = (40, EDIT_PREFIX_CHARACTERS) if is_edit else (80, PREFIX_CHARACTERS)
         n_prefix = round(shortest * (longest / shortest) ** rng.random())
-        behind = (0, 50, 100, EDIT_SUFFIX_CHARACTERS) if is_edit else (0, 100, 200, 400, SUFFIX_CHARACTERS)
+        behind = (0, 50, 100, EDIT_SUFFIX_CHARACTERS) if is_edit else (0, 100, 100, 200, 200, 400, SUFFIX_CHARACTERS)
         prefix = prefix_window(text[max(0, start - 8_000) : start], n_prefix)
         return prefix, suffix_window(text[end : end + 2_000], rng.choice(behind))
 
@@ -209,19 +209,20 @@ class SampleSource:
 def cut(text: str, rng: random.Random, max_lines: int = 10, max_characters: int = 600) -> tuple[int, int]:
     """Where a person's cursor might stand and what would come next: (start, end), end excluded.
 
-    To the end of a line from a random character, whole lines, or a random stretch; now and then nothing.
+    To the end of a line from a random character, whole lines, few above all, or a random stretch; now and then nothing.
     """
     at = rng.randrange(len(text) + 1)
     kind = rng.random()
     if kind < 0.05:
         return at, at
-    if kind < 0.4:
+    if kind < 0.5:
         start = _indent_end(text, at) if rng.random() < 0.4 else at
         return start, _line_end(text, start)
-    if kind < 0.75:
+    if kind < 0.85:
         start = _indent_end(text, at)
         start = start if rng.random() < 0.7 else _line_start(text, at)
-        return start, _skip_lines(text, start, rng.randrange(1, max_lines + 1), max_characters)
+        n_lines = 1 + min(int(rng.expovariate(1 / 2.5)), max_lines - 1)
+        return start, _skip_lines(text, start, n_lines, max_characters)
     length = int(rng.expovariate(1 / 40)) if rng.random() < 0.7 else rng.randrange(max_characters)
     return at, min(len(text), at + min(length, max_characters))
 
