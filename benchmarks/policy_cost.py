@@ -14,10 +14,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from sampler.checkpoint import LoadedModel, load
-from sampler.devices import pick_dtype, wait_passively
+from sampler import resident
+from sampler.checkpoint import LoadedModel
+from sampler.devices import wait_passively
 from sampler.messages import Candidate, Event, InfillRequest, InfillResult, Policy
-from sampler.packing import pack
 from sampler.paths import default_model_folder
 from sampler.scheduler import Job, Scheduler
 from seedfill.evaluation.latency import Plan, requests
@@ -42,8 +42,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=12, help="cursors")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    model, scheduler = load(given.model, dtype=pick_dtype(torch.device("cpu"))), Scheduler()
-    pack(model.backbone)
+    model, scheduler = resident.load(given.model, torch.device("cpu")), Scheduler()
     table = Table("policy", "block", "CPU ms a token", "tokens/forward", title=f"{given.n} fills, one thread")
     cursors = list(requests(Plan(n=given.n), "cost", given.n))
     answers = [[_fill(scheduler, model, request, *setting) for setting in SETTINGS] for request in cursors]

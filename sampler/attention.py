@@ -26,16 +26,31 @@ class Topology(Protocol):
         ...
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
-    """Scaled dot-product attention with grouped keys. `attn_mask` is True where attention is allowed.
+FEW_QUERIES = 8
+"""Queries up to which heads that share keys are read together: of more, each has work enough (docs/experiments.md)."""
 
-    A single bfloat16 query is attended in float32 on a CPU: torch's kernel for it takes several times as long.
-    """
-    if q.shape[2] == 1 and q.dtype == torch.bfloat16 and q.device.type == "cpu":
-        return attend(q.float(), k.float(), v.float(), attn_mask, is_causal).to(q.dtype)
+
+def attend(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
+    """Scaled dot-product attention with grouped keys. `attn_mask` is True where attention is allowed."""
+    if q.device.type == "cpu" and q.shape[2] <= FEW_QUERIES and not is_causal:
+        return _attend_few(q, k, v, attn_mask)
     return F.scaled_dot_product_attention(
         q, k, v, attn_mask=attn_mask, is_causal=is_causal, enable_gqa=q.shape[1] != k.shape[1]
     )
+
+
+def _attend_few(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None) -> Tensor:
+    """The same on a CPU, which reads keys once for all the heads that share them: these become one head's queries.
+
+    Where a single bfloat16 query is left, it is attended in float32: torch's kernel for it takes several times as long.
+    """
+    batch, n_heads, length, width = q.shape
+    n_shared = n_heads // k.shape[1]
+    if n_shared == length == 1 and q.dtype == torch.bfloat16:
+        return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=attn_mask).to(q.dtype)
+    folded = q.reshape(batch, k.shape[1], n_shared * length, width)
+    seen = attn_mask if attn_mask is None or n_shared == 1 else torch.cat([attn_mask] * n_shared, dim=-2)
+    return F.scaled_dot_product_attention(folded, k, v, attn_mask=seen).reshape(q.shape)
 
 
 class Causal:

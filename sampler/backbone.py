@@ -147,17 +147,18 @@ class Backbone(nn.Module):
 
 
 def rotary(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the rotation, (B or 1, 1, T, head_dim); angles are float32 whatever `dtype` is."""
+    """Cosines and sines of the rotation, (B or 1, 1, T, head_dim); angles are float32 whatever `dtype` is.
+
+    Sines of the first half are negative, as `rotate` takes them.
+    """
     exponents = torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim
     angles = positions.float()[..., None] * theta**-exponents  # (B, T, D / 2) or (T, D / 2)
-    angles = torch.cat([angles, angles], dim=-1)
     if angles.ndim == 2:
         angles = angles[None]
-    return angles.cos().to(dtype)[:, None], angles.sin().to(dtype)[:, None]
+    cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)
+    return torch.cat([cos, cos], dim=-1)[:, None], torch.cat([-sin, sin], dim=-1)[:, None]
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotate the pairs (i, i + D / 2) of x (B, H, T, D), as the Llama family lays them out."""
-    half = x.shape[-1] // 2
-    turned = torch.cat([-x[..., half:], x[..., :half]], dim=-1)
-    return x * cos + turned * sin
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)

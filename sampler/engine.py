@@ -19,10 +19,9 @@ from typing import TypeAlias
 import psutil
 import torch
 
-from sampler import checkpoint, devices
+from sampler import checkpoint, devices, resident
 from sampler.checkpoint import LoadedModel, ModelError
 from sampler.messages import BadMessage, Event, Failure, InfillRequest, Loading
-from sampler.packing import pack
 from sampler.paths import data_folder, default_model_folder
 from sampler.scheduler import CANCELLED, Job, Scheduler, failure, is_out_of_memory
 
@@ -96,7 +95,7 @@ class Models:
             sentence = f"{folder.name} does not fit on {self.device}: it runs on the CPU."
             _log.warning(sentence)
             self.notices.append(sentence)
-        self._loaded[folder] = self._load_on(torch.device("cpu"), folder, on_progress)
+        self._loaded[folder] = resident.load(folder, torch.device("cpu"), on_progress)
         return self._loaded[folder]
 
     def list(self) -> tuple[ModelState, ...]:
@@ -123,24 +122,17 @@ class Models:
         """Load within the budget; where memory ends all the same, without other models, then on the CPU."""
         self._make_room(checkpoint.memory_needed(folder, devices.pick_dtype(self.device)), folder, busy)
         try:
-            return self._load_on(self.device, folder, on_progress)
+            return resident.load(folder, self.device, on_progress)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
         self.clear(busy)
         try:
-            return self._load_on(self.device, folder, on_progress)
+            return resident.load(folder, self.device, on_progress)
         except Exception as error:
             if not is_out_of_memory(error) or self.device.type == "cpu":
                 raise
         return self.move_to_cpu(folder, on_progress)
-
-    @staticmethod
-    def _load_on(device: torch.device, folder: Path, on_progress: checkpoint.OnProgress | None) -> LoadedModel:
-        model = checkpoint.load(folder, device, devices.pick_dtype(device), on_progress)
-        if device.type == "cpu":
-            pack(model.backbone)
-        return model
 
     def _make_room(self, n_bytes: int, folder: Path, busy: Busy) -> None:
         """Drop models, the longest unused first, until `n_bytes` more fit into the budget."""

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from sampler.backbone import Backbone
 
+MOST_TWICE = 16 << 20
+"""Bytes of embeddings up to which a head that shares them is packed all the same."""
+
 
 class PackedLinear(nn.Module):
     """What a linear layer gives, from weights in oneDNN's own layout."""
@@ -29,11 +32,12 @@ class PackedLinear(nn.Module):
 def pack(backbone: Backbone) -> None:
     """Pack the linear layers in place, where this build of torch can; the network can then no more be trained or saved.
 
-    A head that shares its weights with the embeddings stays as it is: packed, it would be in memory twice.
+    A large head that shares its weights with the embeddings stays as it is: packed, it would be in memory twice.
     """
     if not torch.backends.mkldnn.is_available():
         return
-    shared = backbone.model.embed_tokens.weight
+    embeddings = backbone.model.embed_tokens.weight
+    shared = embeddings if embeddings.nbytes > MOST_TWICE else None
     for module in list(backbone.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Linear) and child.weight is not shared:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from sampler import packing
 from sampler.attention import Causal
 from sampler.packing import PackedLinear, pack
 from tests.support.tiny_model import tiny_backbone
@@ -22,9 +23,12 @@ def test_a_packed_layer_is_the_layer(shape: tuple[int, ...], bias: bool) -> None
     torch.testing.assert_close(PackedLinear(linear)(x), linear(x))
 
 
-@pytest.mark.parametrize("tie", [True, False])
+@pytest.mark.parametrize(("tie", "most_twice"), [(True, 1 << 20), (True, 0), (False, 0)])
 @torch.no_grad()
-def test_a_packed_network_reads_the_same_and_holds_nothing_twice(tie: bool) -> None:
+def test_a_packed_network_reads_the_same_and_holds_nothing_large_twice(
+    tie: bool, most_twice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "MOST_TWICE", most_twice)
     plain, packed = (tiny_backbone(tie_embeddings=tie, qkv_bias=True) for _ in range(2))
     pack(packed)
     tokens, positions = torch.arange(60, 80)[None], torch.arange(20)
@@ -33,4 +37,4 @@ def test_a_packed_network_reads_the_same_and_holds_nothing_twice(tie: bool) -> N
     if torch.backends.mkldnn.is_available():
         left = {name for name, parameter in packed.named_parameters() if parameter.ndim == 2}
         assert left == {"model.embed_tokens.weight"}, "of what is packed no other copy stays"
-        assert isinstance(packed.lm_head, nn.Linear) is tie
+        assert isinstance(packed.lm_head, nn.Linear) is (tie and not most_twice)
