@@ -14,6 +14,12 @@ def closes(kept: str, dropped: str) -> bool:
     )
 
 
+def is_balanced(text: str) -> bool:
+    """Whether as many brackets and quotes close in `text` as open."""
+    quotes = all(text.count(quote) % 2 == 0 for quote in "\"'`")
+    return quotes and all(text.count(opener) == text.count(closer) for closer, opener in OPENER_OF.items())
+
+
 def unmatched(brackets: list[tuple[str, int]]) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
     """Of (bracket, offset) in order: the closers that nothing opened, and the openers that nothing closed."""
     closers: list[tuple[str, int]] = []

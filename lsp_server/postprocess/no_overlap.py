@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lsp_server.context import Place
-from lsp_server.postprocess.brackets import closes
+from lsp_server.postprocess.brackets import closes, is_balanced
 
 MIN_WORD_OVERLAP = 3
 """Fewer letters in common than this are chance: "class" before "s" is not a repetition."""
@@ -24,9 +24,14 @@ def _without_last(text: str, place: Place) -> str | None:
     for n in range(min(len(ours), len(rest)), 0, -1):
         kept, repeated = ours[:-n], ours[-n:]
         is_telling = _says_something(repeated) or n >= n_word > 0
-        if _begins(rest, repeated) and is_telling and not closes(kept, repeated):
+        if _begins(rest, repeated) and is_telling and not _is_needed(kept, repeated, place):
             return kept
     return None
+
+
+def _is_needed(kept: str, repeated: str, place: Place) -> bool:
+    """Whether `repeated` closes what `kept` opens, and the rest of the line does not do so already."""
+    return closes(kept, repeated) and not is_balanced(place.line_before + kept + place.line_after)
 
 
 def _rest_of_word(place: Place) -> int:
