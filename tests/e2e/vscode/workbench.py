@@ -344,7 +344,7 @@ class Window:
         frames: list[str] = []
         self.page.evaluate(START_FILM)
         yield frames
-        frames += self.page.evaluate("() => { window.isFilming = false; return window.film; }")
+        frames += self.page.evaluate(END_FILM)
 
     def picture(self, name: str) -> None:
         """Keep what is on screen among the reports."""
@@ -407,6 +407,13 @@ START_FILM = f"""() => {{
     }};
     draw();
 }}"""
+
+
+END_FILM = """() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => {
+    window.isFilming = false;
+    resolve(window.film);
+})))"""
+"""What is on screen now is in the film, too: a frame more is drawn before it ends."""
 
 
 def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
