@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -51,16 +52,12 @@ def main() -> None:
         [[_fill(scheduler, model, request, *setting) for setting in SETTINGS] for _ in range(given.repeats)]
         for request in cursors
     ]
-    answers = [[min(fills, key=_seconds) for fills in zip(*turn, strict=True)] for turn in turns]
+    answers = [[min(fills, key=itemgetter(0)) for fills in zip(*turn, strict=True)] for turn in turns]
     for (policy, block_size), fills in zip(SETTINGS, zip(*answers, strict=True), strict=True):
         n_tokens, n_forwards = sum(one.tokens for _, one in fills), sum(one.forwards for _, one in fills)
         ms = sum(seconds for seconds, _ in fills) * 1000
         table.add_row(policy, str(block_size or 1), f"{ms / n_tokens:.1f}", f"{n_tokens / n_forwards:.2f}")
     Console(width=100).print(table)
-
-
-def _seconds(timed: tuple[float, Candidate]) -> float:
-    return timed[0]
 
 
 def _fill(

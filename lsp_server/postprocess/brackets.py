@@ -4,11 +4,12 @@ from __future__ import annotations
 
 OPENER_OF = {")": "(", "]": "[", "}": "{"}
 CLOSER_OF = {opener: closer for closer, opener in OPENER_OF.items()}
+QUOTES = "\"'`"
 
 
 def closes(kept: str, dropped: str) -> bool:
     """Whether `dropped` closes a bracket or a quote that `kept` opens: then it is no repetition."""
-    open_quote = any(kept.count(quote) % 2 and quote in dropped for quote in "\"'`")
+    open_quote = any(kept.count(quote) % 2 and quote in dropped for quote in QUOTES)
     return open_quote or any(
         kept.count(opener) > kept.count(closer) and closer in dropped for closer, opener in OPENER_OF.items()
     )
@@ -16,7 +17,7 @@ def closes(kept: str, dropped: str) -> bool:
 
 def is_balanced(text: str) -> bool:
     """Whether as many brackets and quotes close in `text` as open."""
-    quotes = all(text.count(quote) % 2 == 0 for quote in "\"'`")
+    quotes = all(text.count(quote) % 2 == 0 for quote in QUOTES)
     return quotes and all(text.count(opener) == text.count(closer) for closer, opener in OPENER_OF.items())
 
 
