@@ -42,6 +42,8 @@ class Canvas:
     """What the first token begins with: the text of the prefix' last token, taken back, since a cursor cuts tokens."""
     first_ids: tuple[int, ...] = ()
     """The tokens that begin so, where there is something to begin with: the one that was taken back is the first."""
+    is_between_lines: bool = False
+    """Whether the span's text is whole lines: what is written ends with a newline that the model was not asked for."""
 
     @property
     def is_fixed(self) -> bool:
@@ -97,6 +99,8 @@ class Canvas:
         """The text of a span so far, without its end."""
         text = tokenizer.decode(span.text_tokens(mask_id))
         text = text[len(self.begins) :] if text.startswith(self.begins) else ""
+        if self.is_between_lines and span.finish is not None and text and not text.endswith("\n"):
+            return text + "\n"
         return text.split("\n", 1)[0].removesuffix("\r") if self.one_line else text
 
 
@@ -115,11 +119,32 @@ def canvases(request: InfillRequest, tokenizer: Tokenizer, profile: FamilyProfil
         ]
     if request.edit is not None:
         return [_edit(request, request.edit, tokenizer, profile.end_id, max_positions)]
+    is_between_lines = _is_between_lines(request)
+    if is_between_lines:
+        request = replace(request, pieces=(request.pieces[0], "\n" + request.pieces[1]))
     pieces, begins = _healed(request, tokenizer)
     context = _context(request, pieces, tokenizer, max_positions)
     canvas = from_context(context, request.max_tokens, stop_ids, one_line=request.one_line)
     first_ids = tuple(tokenizer.starting_with(begins.encode())) if begins else ()
-    return [replace(canvas, wants_text=request.wants_text, begins=begins, first_ids=first_ids)]
+    return [
+        replace(
+            canvas,
+            wants_text=request.wants_text,
+            begins=begins,
+            first_ids=first_ids,
+            is_between_lines=is_between_lines,
+        )
+    ]
+
+
+def _is_between_lines(request: InfillRequest) -> bool:
+    """Whether the one span stands where a line begins that is there already, so that its text is to be whole lines.
+
+    Models know the end of a line as what comes before a newline: so one is put before the line that comes next.
+    """
+    before, *inner, after = request.pieces
+    starts_line = before.endswith("\n") or not before
+    return not inner and starts_line and bool(after) and not after.startswith("\n") and not request.one_line
 
 
 def _healed(request: InfillRequest, tokenizer: Tokenizer) -> tuple[list[list[int]], str]:

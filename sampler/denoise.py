@@ -24,6 +24,7 @@ from torch import Tensor
 from sampler.attention import Packed
 from sampler.canvas import Canvas
 from sampler.constraints import begun, without_end, without_nothing
+from sampler.ending import Ending
 from sampler.families import FamilyProfile
 from sampler.kv_cache import ContextSlot, KeyValues, Reuse, Tail, join
 from sampler.lookup import Lookup
@@ -49,6 +50,8 @@ class Row:
     """In place: everything outside the live window, as of the last refresh."""
     leads: dict[int, int] = field(default_factory=dict)
     """In place: position → token of the row at the last refresh."""
+    ending: Ending | None = None
+    """Where its one span ends, unless it is left to the model alone."""
     n_forwards: int = 0
     """Passes over a live block, commits and refreshes included, reading the context apart."""
     lookup: Lookup | None = None
@@ -141,6 +144,7 @@ def denoise_step(model: Model, rows: Sequence[Row], on_step: OnStep | None = Non
             _commit(model, row, logits, packed, i)
         else:
             _decide(model, row, logits)
+        _follow(row)
         if on_step is not None:
             on_step(row.canvas)
 
@@ -157,6 +161,12 @@ def stop(row: Row, finish: Finish) -> None:
             n = span.block.n_anchor if row.sampling.is_checked else span.block.settled()
             _close(row.canvas, span, n, _log(span.block.confidence[span.block.n_anchor : n]))
         span.finish = span.finish or finish
+    _follow(row)
+
+
+def _follow(row: Row) -> None:
+    if row.ending is not None:
+        row.ending.follow(row.canvas.spans[0], row.canvas.stop_ids)
 
 
 def _open_blocks(model: Model, row: Row) -> None:

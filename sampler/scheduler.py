@@ -22,6 +22,7 @@ from sampler.canvas import Canvas, canvases
 from sampler.checkpoint import LoadedModel, ModelError
 from sampler.clipping import clipped
 from sampler.denoise import Row, denoise_step, read_context, start_row, stop
+from sampler.ending import ending_of, is_open_ended
 from sampler.families import FamilyProfile
 from sampler.kv_cache import ContextSlot, SlotCache
 from sampler.messages import (
@@ -109,6 +110,8 @@ class Scheduler:
         samplings = [_sampling(request, model, i) for i in range(request.n_candidates)]
         job.model, job.is_strange = model, _is_strange(request, model)
         job.rows = [start_row(model, canvas.copy(), sampling, slot) for sampling in samplings for canvas in found]
+        for row in job.rows if is_open_ended(request, profile) else ():
+            row.ending = ending_of(row.canvas, request, model.tokenizer)
         self._count_admission(job, found[0])
         self.active.append(job)
 
@@ -304,8 +307,8 @@ def _model_key(job: Job) -> int:
 def _show_progress(job: Job, model: LoadedModel) -> None:
     if not job.request.stream or not job.rows:
         return
-    canvas = job.rows[0].canvas
-    event = Progress(fills=_fills(canvas, model), committed=_committed(canvas, model) if len(job.rows) == 1 else "")
+    row = job.rows[0]
+    event = Progress(fills=_fills(row.canvas, model), committed=_committed(row, model) if len(job.rows) == 1 else "")
     if event != job.shown:
         job.shown = event
         job.tell(event)
@@ -315,10 +318,12 @@ def _fills(canvas: Canvas, model: LoadedModel) -> tuple[str, ...]:
     return canvas.fills(model.tokenizer, model.profile.mask_id)
 
 
-def _committed(canvas: Canvas, model: LoadedModel) -> str:
+def _committed(row: Row, model: LoadedModel) -> str:
     """What of the first span will not change any more; half a character at its end is left out, as it still may."""
-    frozen = replace(canvas.spans[0], block=None, draft=None)
-    return canvas.fill(frozen, model.tokenizer, model.profile.mask_id).rstrip("\ufffd")
+    span = row.canvas.spans[0]
+    n_sure = row.ending.n_sure if row.ending and span.finish is None else 0
+    frozen = replace(span, block=None, draft=None, tokens=span.tokens[: n_sure or None])
+    return row.canvas.fill(frozen, model.tokenizer, model.profile.mask_id).rstrip("\ufffd")
 
 
 def _result(job: Job, model: LoadedModel) -> InfillResult:

@@ -171,6 +171,11 @@ class Span:
         elif len(self.tokens) >= self.limit:
             self.finish = "length"
 
+    def cut(self, n: int) -> None:
+        """End it behind the first n committed tokens."""
+        self.tokens, self.log_probs = self.tokens[:n], self.log_probs[:n]
+        self.block, self.next_token, self.guess, self.finish = None, None, [], "end"
+
     def _draft_at(self, n: int) -> int:
         """Where the old code goes on behind the first n tokens of the block."""
         assert self.block is not None and self.draft is not None

@@ -14,10 +14,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser, Tree
+    from tree_sitter import Language, Node, Parser, Tree
 
 Surroundings: TypeAlias = Literal["code", "string", "text", "comment"]
 """A text is a string that may run over several lines, such as a docstring."""
@@ -52,6 +53,28 @@ _BLOCKS = _ROOTS | {
     "declaration_list",
 }
 """Nodes whose children are statements."""
+_WITH_STATEMENTS = frozenset(
+    {
+        "module",
+        "block",
+        "function_definition",
+        "class_definition",
+        "decorated_definition",
+        "if_statement",
+        "elif_clause",
+        "else_clause",
+        "for_statement",
+        "while_statement",
+        "with_statement",
+        "try_statement",
+        "except_clause",
+        "except_group_clause",
+        "finally_clause",
+        "match_statement",
+        "case_clause",
+    }
+)
+"""What holds statements in Python, blocks apart from their heads."""
 _LONG_DELIMITERS = {"python": ('"""', "'''"), "javascript": ("`",), "typescript": ("`",)}
 """What opens and closes text of several lines: a window must not begin inside it."""
 _BRACKETS = frozenset("()[]{}")
@@ -60,16 +83,28 @@ _LINE_END = re.compile("\n")
 _PLACEHOLDERS = frozenset({"pass", "..."})
 
 
-@cache
 def parser_for(language: str) -> Parser | None:
-    """The parser of a language, by the name editors give it; None where no grammar is installed."""
+    """A parser of a language, by the name editors give it; None where no grammar is installed.
+
+    A new one each time, since no two threads may share one.
+    """
+    grammar = _grammar(language)
+    if grammar is None:
+        return None
+    from tree_sitter import Parser
+
+    return Parser(grammar)
+
+
+@cache
+def _grammar(language: str) -> Language | None:
     if language not in _GRAMMARS:
         return None
     module, function = _GRAMMARS[language]
     try:
-        from tree_sitter import Language, Parser
+        from tree_sitter import Language
 
-        return Parser(Language(getattr(importlib.import_module(module), function)()))
+        return Language(getattr(importlib.import_module(module), function)())
     except ImportError:  # an installation without that wheel: the language is then one without a grammar
         return None
 
@@ -91,6 +126,34 @@ class Syntax:
     def n_errors(self) -> int:
         """How many times the grammar had to skip something or to suppose something that is missing."""
         return sum(node.is_error or node.is_missing for node in _faulty(self.tree.root_node))
+
+    @cached_property
+    def n_indented(self) -> int:
+        """Of Python, how many lines are indented for no reason, which its grammar does not mind."""
+        return sum(_indented(block) for block in self._blocks)
+
+    @cached_property
+    def n_empty(self) -> int:
+        """Of Python, how many heads have no block, which its grammar does not mind either."""
+        return sum(block.type == "block" and not _statements(block) for block in self._blocks)
+
+    def is_worse(self, text: str) -> bool:
+        """Whether `text` would bring a fault with it; a head without a block is none, as the block may come next."""
+        found = self.inserted(text)
+        return found.n_errors > self.n_errors or found.n_indented > self.n_indented
+
+    def is_whole(self, text: str) -> bool:
+        """Whether `text` brings no fault with it and no head without a block; one before the cursor gets its own."""
+        least = min(self.n_empty, self.inserted("pass").n_empty) if self.n_empty else 0
+        return not self.is_worse(text) and self.inserted(text).n_empty <= least
+
+    @cached_property
+    def _blocks(self) -> list[Node]:
+        """Python's blocks and its outermost level."""
+        if self.language != "python":
+            return []
+        found = _descendants(self.tree.root_node, lambda node: node.type in _WITH_STATEMENTS)
+        return [node for node in found if node.type in ("block", "module")]
 
     @cached_property
     def surroundings(self) -> Surroundings:
@@ -257,6 +320,19 @@ def _point(source: bytes, byte: int) -> tuple[int, int]:
 def _faulty(root: Node) -> Iterator[Node]:
     """The nodes that are or hold an error, in order."""
     return _descendants(root, lambda node: node.has_error)
+
+
+def _statements(block: Node) -> list[Node]:
+    return [node for node in block.named_children if node.type not in ("comment", "ERROR")]
+
+
+def _indented(block: Node) -> int:
+    """How many statements stand further right than those before them in the block.
+
+    Further left they may: a window can begin inside a block.
+    """
+    places = [node.start_point for node in _statements(block)]
+    return sum(a.row < b.row and a.column < b.column for a, b in pairwise(places))
 
 
 def _descendants(root: Node, wanted: Callable[[Node], bool] = lambda node: True) -> Iterator[Node]:

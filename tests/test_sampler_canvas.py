@@ -93,7 +93,7 @@ def test_a_long_document_is_cut_at_line_starts_to_fit() -> None:
     (canvas,) = build("".join(lines), "".join(lines), max_positions=512, max_tokens=64)
     assert len(canvas.context) + 64 <= 512
     suffix, prefix = text(canvas.context).split("<suffix>")[1].split("<prefix>")
-    assert "".join(lines).startswith(suffix) and suffix
+    assert ("\n" + "".join(lines)).startswith(suffix) and suffix.strip()
     assert (prefix.removesuffix("<middle>")).startswith("\n")
     assert "".join(lines).endswith(prefix.removesuffix("<middle>"))
 
@@ -183,3 +183,30 @@ def test_a_copy_changes_on_its_own() -> None:
     other = canvas.copy()
     other.spans[0].open_block(4, MASK).is_masked[0] = False
     assert canvas.spans[0].block is None
+
+
+@pytest.mark.parametrize(
+    ("pieces", "is_between"),
+    [
+        (("a\n", "b\n"), True),
+        (("", "b\n"), True),
+        (("a\n", "\nb\n"), False),
+        (("a\n", ""), False),
+        (("a", "b\n"), False),
+        (("a\n    ", "b\n"), False),
+    ],
+)
+def test_where_a_line_begins_whole_lines_are_put_before_it(pieces: tuple[str, str], is_between: bool) -> None:
+    (canvas,) = build(*pieces)
+    assert canvas.is_between_lines == is_between
+    suffix = text(canvas.context).split("<suffix>")[1].split("<prefix>")[0]
+    assert suffix == "\n" * is_between + pieces[1]
+    span = canvas.spans[0]
+    for written, shown in (("", ""), ("x = 1", "x = 1\n"), ("x = 1\n", "x = 1\n")):
+        span.tokens, span.finish = TOKENIZER.encode(canvas.begins + written), "end"
+        assert canvas.fill(span, TOKENIZER, MASK) == (shown if is_between else written)
+
+
+def test_a_line_that_is_to_stay_one_is_not_ended() -> None:
+    (canvas,) = build("a\n", "b\n", one_line=True)
+    assert not canvas.is_between_lines

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from sampler import syntax as syntax_module
 from sampler.syntax import WINDOW_AFTER, WINDOW_BEFORE, Syntax, holes, languages, parser_for, syntax_at
 
 
@@ -83,6 +85,31 @@ def test_where_statement_and_block_end(
 def test_errors_before_and_after_an_insertion(marked: str, inserted: str, change: int) -> None:
     before = syntax(marked)
     assert before.inserted(inserted).n_errors - before.n_errors == change
+
+
+@pytest.mark.parametrize(
+    ("marked", "inserted", "is_worse", "is_whole"),
+    [
+        ("║\n", "x = 1", False, True),
+        ("║\n", "x = (1", True, False),
+        ("if x:\n    ║\n", "pass", False, True),
+        ("if x:\n    ║\n", "if y:", False, False),
+        ("if x:\n    y\n║\n", "if y:", False, False),
+        ("║\n    y\n", "if x:", False, True),
+        ("if x:\n    y\n║z\n", "        z = 1\n", True, False),
+        ("class A:\n    x = 1\n║    y = 2\n", "    z = 1\n", False, True),
+        ("def f():\n    # nothing yet\n    ║\n", "return 1  # now", False, True),
+    ],
+)
+def test_what_is_worse_and_what_is_whole(marked: str, inserted: str, is_worse: bool, is_whole: bool) -> None:
+    found = syntax(marked)
+    assert (found.is_worse(inserted), found.is_whole(inserted)) == (is_worse, is_whole)
+
+
+@pytest.mark.parametrize("path", sorted(Path(syntax_module.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+def test_sound_code_has_nothing_indented_or_empty(path: Path) -> None:
+    found = syntax_at(path.read_text(), "", "python")
+    assert found and found.n_indented == found.n_empty == 0
 
 
 def test_an_insertion_is_parsed_as_the_whole_text_would_be() -> None:

@@ -27,4 +27,4 @@ def no_worse_parse(text: str, place: Place) -> str:
 def _is_worse(text: str, syntax: Syntax) -> bool:
     """A bracket that the text ends with is what the next line is for, so it counts as closed."""
     last = text.rstrip()[-1]
-    return all(syntax.inserted(one).n_errors > syntax.n_errors for one in {text, text + CLOSER_OF.get(last, "")})
+    return all(syntax.is_worse(one) for one in {text, text + CLOSER_OF.get(last, "")})

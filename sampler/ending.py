@@ -1,0 +1,120 @@
+"""Where a fill of several lines ends: behind the line up to which it is worth most.
+
+A model that has not learned where to stop writes on, and each line that it adds may spoil those before it. Up to the
+end of a line a text is worth its characters times the probability that all of it is right: what a person may expect to
+keep. Of the ends that leave the code around the text whole, with no fault that it had not before, the one worth most is
+taken; and once no further line can be worth more, nothing more is written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from sampler.canvas import Canvas
+from sampler.families import FamilyProfile
+from sampler.messages import InfillRequest
+from sampler.span import Span
+from sampler.syntax import syntax_at
+from sampler.tokenizer import Tokenizer
+
+TOKEN_CHARACTERS = 4
+"""Of a token still to come, on average."""
+
+
+def is_open_ended(request: InfillRequest, profile: FamilyProfile) -> bool:
+    """Whether it is left open how many lines the one span gets, and its tokens' probabilities tell of them."""
+    return profile.causal_reading and len(request.pieces) == 2 and request.edit is None and not request.one_line
+
+
+def ending_of(canvas: Canvas, request: InfillRequest, tokenizer: Tokenizer) -> Ending:
+    """The end of the one span of `request`, by the grammar of its language where there is one."""
+    before, after = request.pieces
+    syntax = syntax_at(before, after, request.language)
+    line_end = "\n" if canvas.is_between_lines else ""
+
+    def is_whole(text: str) -> bool:
+        return syntax is None or syntax.is_whole(text + line_end)
+
+    return Ending(tokenizer, is_whole, canvas.begins)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A place to end: behind how many tokens, whether the code is whole then, and the text's worth in characters."""
+
+    n_tokens: int
+    is_whole: bool
+    worth: float
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """The higher the better."""
+        return self.is_whole, self.worth
+
+
+@dataclass(slots=True)
+class Ending:
+    """Follows one span as it is written, and says where it ends.
+
+    `is_whole` says whether a text leaves the code around it whole; `begins` is what the first token says again of the
+    prefix.
+    """
+
+    tokenizer: Tokenizer
+    is_whole: Callable[[str], bool]
+    begins: str = ""
+    best: End | None = None
+    n_sure: int = 0
+    """Tokens up to the first end: no fill is shorter."""
+    _read: list[int] = field(default_factory=list)
+    _log_prob: float = 0.0
+    """That all that was read is right."""
+
+    def follow(self, span: Span, stop_ids: Collection[int]) -> None:
+        """Read what was committed since; where the span has ended, or more does not pay, end it where it is best."""
+        news = zip(span.tokens, span.log_probs, strict=True)
+        for token, log_prob in list(news)[len(self._read) :]:
+            if token in stop_ids:
+                self._offer_end()
+                break
+            self._go_on(token, log_prob)
+            if not self._pays(span.limit - len(self._read)):
+                break
+        else:
+            if span.finish is None:
+                return
+        if self.best is not None and self.best.n_tokens < len(self._read):
+            span.cut(self.best.n_tokens)
+
+    def _go_on(self, token: int, log_prob: float) -> None:
+        written = self.tokenizer.decode([token])
+        if written.startswith("\n"):
+            self._offer_end()
+        self._read.append(token)
+        self._log_prob += log_prob
+        if written.endswith("\n") and not written.startswith("\n"):
+            self._offer_end()
+
+    def _offer_end(self) -> None:
+        """The text so far could be all; nothing but blanks is no text."""
+        text = self._text
+        if not text.strip():
+            return
+        worth = len(text.strip()) * math.exp(self._log_prob)
+        end = End(len(self._read), self.is_whole(text), worth)
+        self.n_sure = self.n_sure or end.n_tokens
+        self.best = end if self.best is None else max(self.best, end, key=lambda one: one.rank)
+
+    def _pays(self, n_left: int) -> bool:
+        """Whether up to `n_left` more tokens could be worth more than the best end, were they all right."""
+        if self.best is None or not self.best.is_whole:
+            return True
+        most = len(self._text) + TOKEN_CHARACTERS * n_left
+        return most * math.exp(self._log_prob) > self.best.worth
+
+    @property
+    def _text(self) -> str:
+        text = self.tokenizer.decode(self._read)
+        return text[len(self.begins) :] if text.startswith(self.begins) else ""

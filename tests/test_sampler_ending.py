@@ -1,0 +1,82 @@
+"""A fill of several lines ends behind the line up to which it is worth most."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from sampler.canvas import Canvas
+from sampler.ending import ending_of
+from sampler.messages import InfillRequest
+from sampler.span import Span
+from tests.support.tiny_model import tiny_tokenizer
+
+TOKENIZER = tiny_tokenizer()
+END = TOKENIZER.id("<span_end>")
+
+
+def ended(
+    lines: Sequence[tuple[str, float]], pieces: tuple[str, str] = ("", "\n"), *, step: int = 1, is_over: bool = True
+) -> tuple[str, Span]:
+    """What is left of `lines`, each with the probability that it is right, when `step` tokens come at a time."""
+    span, canvas = Span(start=0, limit=400), Canvas([], [], [], frozenset({END}))
+    ending = ending_of(canvas, InfillRequest(document="d", pieces=pieces), TOKENIZER)
+    tokens, log_probs = list[int](), list[float]()
+    for n, (line, probability) in enumerate(lines):
+        new = TOKENIZER.encode("\n" * bool(n) + line)
+        tokens += new
+        log_probs += [math.log(probability) / max(len(new), 1)] * len(new)
+    if is_over:
+        tokens, log_probs = [*tokens, END], [*log_probs, -0.1]
+    while span.finish is None and len(span.tokens) < len(tokens):
+        n = len(span.tokens) + step
+        span.tokens, span.log_probs = tokens[:n], log_probs[:n]
+        span.finish = "end" if span.tokens[-1] == END else None
+        ending.follow(span, {END})
+    return TOKENIZER.decode([token for token in span.tokens if token != END]), span
+
+
+@pytest.mark.parametrize("step", [1, 3, 400])
+@pytest.mark.parametrize(
+    ("lines", "pieces", "kept"),
+    [
+        ([("a = 1", 0.9), ("b = 2", 0.9)], ("", "\n"), 2),
+        ([("a = 1", 0.9), ("b = 2", 0.3)], ("", "\n"), 1),
+        ([("a = 1", 0.3), ("b = 2", 0.9)], ("", "\n"), 2),
+        ([("", 0.9), ("a = 1", 0.9), ("b = 2", 0.1)], ("", "\n"), 2),
+        ([("a = 1", 0.9), ("b = (2", 0.9)], ("", "\n"), 1),
+        ([("a = (", 0.9), ("    2)", 0.2)], ("", "\n"), 2),
+        ([("if a:", 0.9), ("    b = 2", 0.2)], ("", "\n"), 2),
+        ([("if a:", 0.9), ("    b = 2", 0.2)], ("", "\n    c = 3\n"), 1),
+        ([("a = (", 0.3), ("b = (", 0.3)], ("", "\n"), 1),
+        ([("b = 2", 0.2), ("c = 3", 0.2)], ("if a:\n    ", "\n"), 1),
+    ],
+)
+def test_a_fill_ends_where_it_is_worth_most_and_whole(
+    lines: list[tuple[str, float]], pieces: tuple[str, str], kept: int, step: int
+) -> None:
+    text, span = ended(lines, pieces, step=step)
+    assert text == "\n".join(line for line, _ in lines[:kept])
+    assert span.finish == "end" and len(span.tokens) == len(span.log_probs)
+
+
+def test_writing_stops_where_no_further_line_can_be_worth_more() -> None:
+    lines = [("a = 1", 0.9), ("b = 2", 1e-4), *[("c = 3", 0.9)] * 40]
+    text, span = ended(lines)
+    assert text == "a = 1" and span.finish == "end"
+
+
+def test_a_line_that_was_cut_short_is_left_out_once_time_is_up() -> None:
+    span = Span(start=0, limit=400)
+    ending = ending_of(Canvas([], [], [], frozenset({END})), InfillRequest(document="d", pieces=("", "\n")), TOKENIZER)
+    span.tokens = TOKENIZER.encode("a = 1\nb =")
+    span.log_probs, span.finish = [-0.01] * len(span.tokens), "deadline"
+    ending.follow(span, {END})
+    assert TOKENIZER.decode(span.tokens) == "a = 1" and span.finish == "end"
+
+
+@pytest.mark.parametrize("text", ["", "a = 1", "  "])
+def test_what_has_no_line_to_end_with_stays(text: str) -> None:
+    assert ended([(text, 0.5)])[0] == text
