@@ -74,7 +74,7 @@ def draw(name: str, text: str, rng: random.Random) -> InfillTask:
 
 def figures(answered: list[Suggested], filters: tuple[Filter, ...]) -> Figures:
     """What is shown under some filters, and how much of it is right."""
-    shown = [(one, text) for one in answered if (text := one.filtered(filters)).strip()]
+    shown = [(one, fill.text) for one in answered if (fill := one.filtered(filters))]
     right = [text for one, text in shown if one.goes_on_with(text)]
     doubled = [text for one, text in shown if repeats_suffix(text, one.place.before, one.place.after)]
     return Figures(len(shown), len(right), len(doubled), sum(len(text) - 1 for text in right))

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from lsp_server.certainty import certainty
+from lsp_server.certainty import ends_of, ends_within, worth_showing
 from lsp_server.context import unix_lines
+from lsp_server.postprocess import Verdict
 from lsp_server.postprocess.brackets import CLOSER_OF
 from lsp_server.record import Inference, Source
 from lsp_server.silence import Query
+from sampler.messages import Candidate, End
 
 MAX_ANSWERS = 4
 """Of one document: what is on screen, what was prepared to follow it, and what a deleted character leads back to."""
@@ -22,20 +24,36 @@ QUOTES = ('"', "'", "`")
 
 
 class Fill(NamedTuple):
-    """What may be shown; the model's mean confidence in its tokens, 0 to 1, and how many they are, more or less."""
+    """What may be shown, and where it could end, the last time at its own end."""
 
     text: str
-    confidence: float
-    n_tokens: float = 1.0
+    ends: tuple[End, ...]
+
+    @property
+    def part(self) -> Fill:
+        """As much of it as is worth showing."""
+        return self.between(0, worth_showing(self.text, self.ends).characters)
 
     @property
     def certainty(self) -> float:
         """How likely it is right as a whole, 0 to 1."""
-        return certainty(self.confidence, self.n_tokens)
+        return self.ends[-1].certainty
 
-    def cut_to(self, text: str) -> Fill:
-        """A part of it: who has typed the rest has made it likelier."""
-        return Fill(text, self.confidence, self.n_tokens * len(text) / len(self.text))
+    def between(self, start: int, stop: int) -> Fill:
+        """A stretch of it: who has typed what stands before has made it likelier."""
+        return Fill(self.text[start:stop], ends_within(self.ends, start, stop))
+
+
+def shown_of(candidate: Candidate, verdict: Verdict) -> Fill:
+    """What the filters left of a candidate.
+
+    Where they changed more than its beginning and end, nothing is known of the parts, and of the whole that of all.
+    """
+    ends, written, shown = ends_of(candidate), verdict.written, verdict.shown
+    start = written.find(shown)
+    if start < 0:
+        return Fill(shown, (End(characters=len(shown), certainty=ends[-1].certainty),))
+    return Fill(written, ends).between(start, start + len(shown))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +87,7 @@ class Remembered:
         for fill in self.fills:
             rest = fill.text.removeprefix(typed) if fill.text.startswith(typed) else ""
             if rest := up_to(closed, rest):
-                yield fill.cut_to(rest)
+                yield fill.between(len(typed), len(typed) + len(rest))
 
     def _surrounds(self, text: str) -> bool:
         return text.startswith(self.text[: self.offset]) and text.endswith(self.text[self.offset :])
@@ -132,7 +150,7 @@ class Memory:
         return None
 
     def _is_worth_it(self, left: tuple[Fill, ...], query: Query) -> bool:
-        return self._types_through and any(fill.certainty >= query.confidence_floor for fill in left)
+        return self._types_through and any(fill.part.certainty >= query.confidence_floor for fill in left)
 
     def forget(self, uri: str) -> None:
         """Drop what is known of a document."""

@@ -19,7 +19,7 @@ from lsp_server.context import Place, infill_request, path_in_workspace, place_a
 from lsp_server.pace import Pace
 from lsp_server.postprocess import FILTERS, Filter, Verdict, verdict
 from lsp_server.record import Inference, Record, Source, record_of
-from lsp_server.remembered import Fill, Memory, Remembered
+from lsp_server.remembered import Fill, Memory, Remembered, shown_of
 from lsp_server.silence import Query, silence
 from sampler.messages import Candidate, InfillRequest, InfillResult, Snippet
 
@@ -210,13 +210,15 @@ class Suggestions:
     ) -> None:
         """Show what is sure enough, and prepare what follows it."""
         record.source, record.inference = source, answer.inference
-        texts = tuple(fill.text for fill in fills if fill.certainty >= record.confidence_floor)
+        parts = fills if query.invoked else tuple(fill.part for fill in fills)
+        texts = tuple(dict.fromkeys(part.text for part in parts if part.certainty >= record.confidence_floor))
         if texts:
             record.end("shown", texts=texts)
-            if query.settings.completion.speculative:
+            is_all = any(fill.text == texts[0] for fill in fills)  # of a part the rest is known
+            if query.settings.completion.speculative and is_all:
                 self._prepare(query, texts[0])
         else:
-            record.end("silent", _why_nothing(answer, fills, record.confidence_floor))
+            record.end("silent", _why_nothing(answer, parts, record.confidence_floor))
 
     def _prepare(self, query: Query, text: str) -> None:
         """Ask for what follows `text`, as if it were accepted."""
@@ -260,8 +262,7 @@ def _fills(result: InfillResult, verdicts: tuple[Verdict, ...]) -> tuple[Fill, .
     fills: dict[str, Fill] = {}
     for candidate, one in zip(result.candidates, verdicts, strict=True):
         if one.shown:
-            n_tokens = candidate.tokens * len(one.shown) / max(len(one.written), 1)
-            fills.setdefault(one.shown, Fill(one.shown, candidate.confidence, n_tokens))
+            fills.setdefault(one.shown, shown_of(candidate, one))
     return tuple(fills.values())
 
 

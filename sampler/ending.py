@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from sampler.canvas import Canvas
 from sampler.families import FamilyProfile
-from sampler.messages import InfillRequest
+from sampler.messages import End, InfillRequest
 from sampler.span import Span
 from sampler.syntax import syntax_at
 from sampler.tokenizer import Tokenizer
@@ -40,8 +40,21 @@ def ending_of(canvas: Canvas, request: InfillRequest, tokenizer: Tokenizer) -> E
     return Ending(tokenizer, is_whole, canvas.begins)
 
 
+def ends_of(canvas: Canvas, tokenizer: Tokenizer, mask_id: int) -> tuple[End, ...]:
+    """Where the fill of one span could end, by its tokens; a token that is half a character ends nowhere."""
+    span, found, log_prob = canvas.spans[0], list[End](), 0.0
+    length = len(canvas.fill(span, tokenizer, mask_id))
+    for n, own in enumerate(span.log_probs, start=1):
+        log_prob += own
+        text = tokenizer.decode(span.tokens[:n])
+        at = len(text) - len(canvas.begins)
+        if (found[-1].characters if found else 0) < at <= length and not text.endswith("\ufffd"):
+            found.append(End(characters=at, certainty=math.exp(log_prob)))
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
-class End:
+class Stop:
     """A place to end: behind how many tokens, whether the code is whole then, and the text's worth in characters."""
 
     n_tokens: int
@@ -65,7 +78,7 @@ class Ending:
     tokenizer: Tokenizer
     is_whole: Callable[[str], bool]
     begins: str = ""
-    best: End | None = None
+    best: Stop | None = None
     n_sure: int = 0
     """Tokens up to the first end: no fill is shorter."""
     _read: list[int] = field(default_factory=list)
@@ -103,7 +116,7 @@ class Ending:
         if not text.strip():
             return
         worth = len(text.strip()) * math.exp(self._log_prob)
-        end = End(len(self._read), self.is_whole(text), worth)
+        end = Stop(len(self._read), self.is_whole(text), worth)
         self.n_sure = self.n_sure or end.n_tokens
         self.best = end if self.best is None else max(self.best, end, key=lambda one: one.rank)
 

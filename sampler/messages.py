@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 """Client and service must agree on it; a service that speaks another one is drained and replaced."""
 
 MAX_SPANS = 8
@@ -122,11 +122,20 @@ class InfillRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class End:
+    """A place where a fill could end: behind how many characters, and the probability that all of them are right."""
+
+    characters: int
+    certainty: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """One way to fill all spans of a request.
 
     `tokens` counts returned tokens plus the end token, `forwards` every pass over a live block, commit passes
-    included (prefill apart), `confidence` is the mean probability of the tokens, 0 to 1.
+    included (prefill apart), `confidence` is the mean probability of the tokens, 0 to 1. `ends` are those of the
+    tokens of a fill, in order; there are none where several spans were filled, or old code was rewritten.
     """
 
     fills: tuple[str, ...]
@@ -134,6 +143,7 @@ class Candidate:
     forwards: int
     confidence: float
     finish: Finish
+    ends: tuple[End, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -216,7 +226,7 @@ def _build(kind: type[Message], body: object) -> Message:
     return kind(**{name: _value(name, kinds[name], value) for name, value in body.items()})
 
 
-_MESSAGES: tuple[type[Any], ...] = (InfillRequest, Edit, Snippet, Candidate, *_EVENTS.values())
+_MESSAGES: tuple[type[Any], ...] = (InfillRequest, Edit, Snippet, End, Candidate, *_EVENTS.values())
 _FIELDS: dict[type[Any], dict[str, Any]] = {kind: get_type_hints(kind) for kind in _MESSAGES}
 _REQUIRED: dict[type[Any], list[str]] = {
     kind: [field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING]

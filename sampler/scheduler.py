@@ -22,7 +22,7 @@ from sampler.canvas import Canvas, canvases
 from sampler.checkpoint import LoadedModel, ModelError
 from sampler.clipping import clipped
 from sampler.denoise import Row, denoise_step, read_context, start_row, stop
-from sampler.ending import ending_of, is_open_ended
+from sampler.ending import ending_of, ends_of, is_open_ended
 from sampler.families import FamilyProfile
 from sampler.kv_cache import ContextSlot, SlotCache
 from sampler.messages import (
@@ -30,6 +30,7 @@ from sampler.messages import (
     CacheMiss,
     Candidate,
     Edit,
+    End,
     Event,
     Failure,
     Finish,
@@ -349,7 +350,15 @@ def _candidate(row: Row, model: LoadedModel, is_strange: bool) -> Candidate:
         forwards=row.n_forwards,
         confidence=0.0 if is_strange else _mean(map(math.exp, log_probs)),
         finish=_finish(row.canvas),
+        ends=_ends(row, model),
     )
+
+
+def _ends(row: Row, model: LoadedModel) -> tuple[End, ...]:
+    (first, *others), is_edit = row.canvas.spans, row.sampling.is_edit
+    if others or is_edit or first.old is not None:
+        return ()
+    return ends_of(row.canvas, model.tokenizer, model.profile.mask_id)
 
 
 def _telling(span: Span, sampling: Sampling) -> list[float]:

@@ -13,7 +13,7 @@ from lsp_server.documents import Snapshot
 from lsp_server.settings import settings_from
 from lsp_server.silence import Query
 from lsp_server.suggestions import Suggestions
-from sampler.messages import Candidate, Finish, InfillRequest, InfillResult
+from sampler.messages import Candidate, End, Finish, InfillRequest, InfillResult
 from tests.support.hand_clock import HandClock
 
 
@@ -37,10 +37,29 @@ class HeldSampler:
                 await self._news.wait()
 
     def answer(
-        self, number: int, *fills: str, confidence: float = 1.0, tokens: int = 1, finish: Finish = "end"
+        self,
+        number: int,
+        *fills: str,
+        confidence: float = 1.0,
+        tokens: int = 1,
+        finish: Finish = "end",
+        ends: tuple[tuple[int, float], ...] = (),
     ) -> None:
+        """Of a text that is as sure at each of its tokens, or has the `ends` given."""
         candidates = tuple(
-            Candidate(fills=(fill,), tokens=tokens, forwards=1, confidence=confidence, finish=finish) for fill in fills
+            Candidate(
+                fills=(fill,),
+                tokens=tokens,
+                forwards=1,
+                confidence=confidence,
+                finish=finish,
+                ends=tuple(
+                    End(characters=at, certainty=certainty)
+                    for at, certainty in ends
+                    or [(len(fill) * n // tokens, confidence**n) for n in range(1, tokens + 1)]
+                ),
+            )
+            for fill in fills
         )
         self.asked[number][1].set_result(
             InfillResult(
@@ -226,6 +245,29 @@ async def test_the_less_is_left_to_type_the_surer_it_is(suggestions: Suggestions
     assert record.reason == "The model was not sure enough: 0.33, where 0.50 is asked for."
     assert (await suggestions.suggest(query("x = comp║", options, invoked=False))).texts == ("ute(1)",)
     assert len(sampler.asked) == 1
+
+
+async def test_of_an_unsure_line_the_sure_part_is_shown_and_more_once_that_is_typed(
+    suggestions: Suggestions, sampler: HeldSampler
+) -> None:
+    def at(marked: str) -> Query:
+        return query(marked, {"completion": {"debounceMs": 0, "confidenceFloor": 0.3}}, invoked=False)
+
+    asking = asyncio.create_task(suggestions.suggest(at("x = ║")))
+    await sampler.wait_for(1)
+    sampler.answer(0, "compute(first, second)", ends=((7, 0.9), (8, 0.85), (13, 0.2), (22, 0.1)))
+    assert (await asking).texts == ("compute(",)
+    assert (await suggestions.suggest(at("x = comp║"))).texts == ("ute(",)
+    assert len(sampler.asked) == 1, "of a part the rest is known, so nothing was prepared"
+    sure = at("x = compute(first║")
+    assert (await suggestions.suggest(sure)).texts == (", second)",)
+
+
+async def test_who_asks_by_hand_gets_all_of_it(suggestions: Suggestions, sampler: HeldSampler) -> None:
+    asking = asyncio.create_task(suggestions.suggest(query("x = ║")))
+    await sampler.wait_for(1)
+    sampler.answer(0, "compute(first)", ends=((8, 0.85), (14, 0.1)))
+    assert (await asking).texts == ("compute(first)",)
 
 
 async def test_typing_narrows_several_candidates(suggestions: Suggestions, sampler: HeldSampler) -> None:

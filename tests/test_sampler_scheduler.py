@@ -358,3 +358,20 @@ def test_a_profile_may_set_the_default_policy(model: LoadedModel) -> None:
     sequential = Heard(max_tokens=5, policy="sequential")
     answer(model, sequential)
     assert fills(one) == fills(sequential)
+
+
+@pytest.mark.parametrize("changes", [{}, {"one_line": True}, {"policy": "threshold"}, {"pieces": ("a\n", "b\n")}])
+def test_a_fill_says_where_it_could_end_and_how_sure_it_is_up_to_there(
+    model: LoadedModel, changes: dict[str, Any]
+) -> None:
+    one = Heard(*changes.pop("pieces", ()), **changes)
+    answer(model, one)
+    best = one.result.candidates[0]
+    assert best.ends and best.ends[-1].characters <= len(best.fills[0])
+    assert all(a.characters < b.characters and 1 >= a.certainty >= b.certainty for a, b in pairwise(best.ends))
+
+
+def test_several_spans_have_no_common_ends(model: LoadedModel) -> None:
+    one = Heard("a", "b", "c")
+    answer(model, one)
+    assert one.result.candidates[0].ends == ()

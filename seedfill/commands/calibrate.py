@@ -48,7 +48,7 @@ def calibration(
 ) -> None:
     """Show how often a model is right where it says it is sure, and how sure it should be for a text to be shown.
 
-    How sure it is of a text: its mean confidence in the text's tokens, to the power of their number.
+    How sure it is of a text: the product of its confidences in the text's tokens.
 
     The floor goes to the model's config.json as "confidence_floor" in the section "seedfill", or to an editor's
     settings as completion.confidenceFloor; where none is good enough, 1 is written, and hardly anything comes unasked.
@@ -85,7 +85,6 @@ def _points(
     engine: Any, tasks: list[Any], by: str, max_tokens: int, seed: int, advance: Callable[[], None]
 ) -> list[Point]:
     """Confidence and truth of every answer that there is."""
-    from lsp_server.certainty import certainty
     from seedfill.commands.suggested import suggest
     from seedfill.evaluation.calibration import is_very_text
     from seedfill.evaluation.infill import InfillOptions, answer_tasks, judge
@@ -100,9 +99,9 @@ def _points(
     else:
         right = [is_very_text(answer.completion, task.gold) for task, answer in zip(tasks, answers, strict=True)]
     return [
-        (certainty(answer.confidence, answer.tokens), bool(is_right))
+        (answer.certainty, bool(is_right))
         for answer, is_right in zip(answers, right, strict=True)
-        if answer.confidence is not None and answer.completion and is_right is not None
+        if answer.certainty is not None and answer.completion and is_right is not None
     ]
 
 

@@ -90,6 +90,7 @@ def _cursor_json(source: SourceFile, result: InfillResult, options: FillOptions)
 def _candidate_json(source: SourceFile, candidate: Candidate, result: InfillResult) -> dict[str, Any]:
     figures = asdict(candidate)
     fills = figures.pop("fills")
+    figures.pop("ends")  # they speak of the text as it was written
     about = {"ms": result.ms, "load_ms": result.load_ms, "model": result.model, "device": result.device}
     return {"text": source.with_own_newlines(fills[0]), **figures, **about}
 

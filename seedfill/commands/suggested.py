@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from lsp_server.certainty import certainty
 from lsp_server.context import Place, infill_request, place_at
 from lsp_server.documents import Snapshot
 from lsp_server.postprocess import FILTERS, Filter, verdict
+from lsp_server.remembered import Fill, shown_of
 from lsp_server.settings import CompletionSettings, Settings
 from sampler.messages import Candidate, Failure, InfillRequest, Policy
 from seedfill.errors import CommandError
@@ -26,21 +26,26 @@ class Suggested:
     gold: str
     candidate: Candidate
 
-    def filtered(self, filters: tuple[Filter, ...]) -> str:
-        """What is left of it to show, empty for nothing."""
+    def filtered(self, filters: tuple[Filter, ...]) -> Fill | None:
+        """What is shown of it, as far as it is worth showing; None for nothing."""
         is_cut = self.candidate.finish == "length"
-        return verdict(self.candidate.fills[0], self.place, filters, is_cut=is_cut).shown
+        found = verdict(self.candidate.fills[0], self.place, filters, is_cut=is_cut)
+        return shown_of(self.candidate, found).part if found.shown else None
 
     @cached_property
-    def shown(self) -> str:
-        """What an editor shows."""
+    def fill(self) -> Fill | None:
+        """What an editor shows, and how sure the model is of it, by which an editor decides whether to show it."""
         return self.filtered(FILTERS)
+
+    @property
+    def shown(self) -> str:
+        """What an editor shows, empty for nothing."""
+        return self.fill.text if self.fill else ""
 
     @property
     def certainty(self) -> float:
         """How sure the model is of what is shown, by which an editor decides whether to show it."""
-        written = self.candidate.fills[0]
-        return certainty(self.candidate.confidence, self.candidate.tokens * len(self.shown) / max(len(written), 1))
+        return self.fill.certainty if self.fill else 0.0
 
     @property
     def is_right(self) -> bool:

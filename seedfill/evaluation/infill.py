@@ -45,6 +45,8 @@ class Answer:
     ms: float | None
     finish: str | None = None
     confidence: float | None = None
+    certainty: float | None = None
+    """How likely all of it is right; None where that is not known."""
     error: str | None = None
 
 
@@ -170,6 +172,7 @@ def _answer(task: InfillTask, event: InfillResult | Failure) -> Answer:
         ms=event.ms,
         finish=best.finish,
         confidence=best.confidence,
+        certainty=best.ends[-1].certainty if best.ends else None,
     )
 
 

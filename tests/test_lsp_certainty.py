@@ -1,0 +1,80 @@
+"""How much of a text is worth showing."""
+
+from __future__ import annotations
+
+import pytest
+
+from lsp_server.certainty import ends_of, ends_within, worth_showing
+from lsp_server.postprocess import Verdict
+from lsp_server.remembered import Fill, shown_of
+from sampler.messages import Candidate, End
+
+Places = tuple[tuple[int, float], ...]
+
+
+def ends(*places: tuple[int, float]) -> tuple[End, ...]:
+    return tuple(End(characters=characters, certainty=certainty) for characters, certainty in places)
+
+
+def candidate(text: str, *places: tuple[int, float]) -> Candidate:
+    return Candidate(fills=(text,), tokens=2, forwards=1, confidence=0.5, finish="end", ends=ends(*places))
+
+
+@pytest.mark.parametrize(
+    ("text", "places", "shown"),
+    [
+        ("return value", ((6, 0.9), (12, 0.8)), "return value"),
+        ("return value", ((6, 0.9), (12, 0.2)), "return"),
+        ("return value", ((7, 0.9), (12, 0.2)), "return value"),  # no part ends in a blank
+        ("assertEqual(a)", ((6, 0.9), (11, 0.8), (12, 0.7), (14, 0.1)), "assertEqual"),
+        ("assertEqual(a)", ((6, 0.9), (14, 0.1)), "assertEqual(a)"),  # nor within a word
+        ("x)", ((1, 0.9), (2, 0.1)), "x)"),  # one character saves nothing
+        ("if a:\n    b", ((5, 0.9), (11, 0.3)), "if a:"),
+    ],
+)
+def test_what_is_worth_showing(text: str, places: Places, shown: str) -> None:
+    assert text[: worth_showing(text, ends(*places)).characters] == shown
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "expected"),
+    [
+        (0, 10, ((4, 0.8), (8, 0.4), (10, 0.2))),
+        (4, 10, ((4, 0.5), (6, 0.25))),
+        (5, 10, ((3, 0.5), (5, 0.25))),
+        (0, 6, ((4, 0.8), (6, 0.4))),
+        (0, 4, ((4, 0.8),)),
+        (4, 12, ((4, 0.5), (6, 0.25), (8, 0.25))),
+    ],
+)
+def test_the_ends_of_a_stretch_are_as_likely_as_what_is_before_it_is_right(
+    start: int, stop: int, expected: Places
+) -> None:
+    found = ends_within(ends((4, 0.8), (8, 0.4), (10, 0.2)), start, stop)
+    assert [(end.characters, pytest.approx(end.certainty)) for end in found] == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown", "expected"),
+    [
+        ("a = 1\nb = 2", "a = 1", ((1, 0.9), (5, 0.3))),
+        ("  a = 1\nb = 2", "a = 1", ((1, 1.0), (5, 0.5))),
+        ("a = 1\n\tb = 2", "a = 1\n    b = 2", ((15, 0.1),)),
+    ],
+)
+def test_what_filters_leave_keeps_its_ends_where_it_is_a_stretch(written: str, shown: str, expected: Places) -> None:
+    n_blank = len(written) - len(written.lstrip())
+    places = ((1, 0.9), (5, 0.3), (11, 0.1)) if not n_blank else ((2, 0.6), (3, 0.6), (7, 0.3), (13, 0.1))
+    fill = shown_of(candidate(written, *places), Verdict(written=written, shown=shown, steps=()))
+    assert fill.text == shown
+    assert [(end.characters, pytest.approx(end.certainty)) for end in fill.ends] == list(expected)
+
+
+def test_without_ends_all_tokens_have_to_be_right() -> None:
+    assert ends_of(candidate("ab")) == ends((2, 0.25))
+
+
+def test_a_part_grows_as_it_is_typed() -> None:
+    fill = Fill("compute(first)", ends((7, 0.5), (8, 0.45), (13, 0.2), (14, 0.19)))
+    shown = [n + len(fill.between(n, len(fill.text)).part.text) for n in range(len(fill.text))]
+    assert shown == sorted(shown)
