@@ -21,6 +21,8 @@ from sampler.tokenizer import Tokenizer
 
 TOKEN_CHARACTERS = 4
 """Of a token still to come, on average."""
+HOPE = 0.95
+"""How likely each token still to come is right, at best."""
 
 
 def is_open_ended(request: InfillRequest, profile: FamilyProfile) -> bool:
@@ -121,11 +123,11 @@ class Ending:
         self.best = end if self.best is None else max(self.best, end, key=lambda one: one.rank)
 
     def _pays(self, n_left: int) -> bool:
-        """Whether up to `n_left` more tokens could be worth more than the best end, were they all right."""
-        if self.best is None or not self.best.is_whole:
-            return True
-        most = len(self._text) + TOKEN_CHARACTERS * n_left
-        return most * math.exp(self._log_prob) > self.best.worth
+        """Whether up to `n_left` more tokens could, if all goes well, be worth more than what there is, or than a key."""
+        least = self.best.worth if self.best is not None and self.best.is_whole else 1.0
+        length, probability = len(self._text), math.exp(self._log_prob)
+        worths = ((length + TOKEN_CHARACTERS * n) * probability * HOPE**n for n in range(n_left + 1))
+        return max(worths) > least
 
     @property
     def _text(self) -> str:
