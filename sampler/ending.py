@@ -123,7 +123,7 @@ class Ending:
         self.best = end if self.best is None else max(self.best, end, key=lambda one: one.rank)
 
     def _pays(self, n_left: int) -> bool:
-        """Whether up to `n_left` more tokens could, if all goes well, be worth more than what there is, or than a key."""
+        """Whether up to `n_left` more tokens could, if all goes well, be worth more than the best end, or a key."""
         least = self.best.worth if self.best is not None and self.best.is_whole else 1.0
         length, probability = len(self._text), math.exp(self._log_prob)
         worths = ((length + TOKEN_CHARACTERS * n) * probability * HOPE**n for n in range(n_left + 1))

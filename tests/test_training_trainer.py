@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -84,6 +85,20 @@ def test_shipped_size_is_kept_by_every_recipe(name: str) -> None:
     with torch.device("meta"):
         parameters = dict(Backbone(recipes.RECIPES[name].network).named_parameters())
     assert sum(parameter.numel() for parameter in parameters.values()) * 2 <= 60_000_000
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_asked_to_stop_saves_the_step_it_is_at(number: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "seedfill.cli", "train", "run", "mask-smoke", "--folder", str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        next(line for line in run.stderr if '"norm"' in line)
+        run.send_signal(number)
+        said = run.stderr.read().splitlines()[-1]
+    (saved,) = tmp_path.glob("*.safetensors")
+    step = int(saved.stem.removeprefix("step-"))
+    assert run.returncode == 1
+    assert said.endswith(f"Stopped at step {step}, which is saved: go on with --resume.")
 
 
 def test_a_damaged_state_falls_back_to_the_one_before(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def run(
             ),
             lambda entry: print(json.dumps(entry), file=sys.stderr, flush=True),
         )
-    except runs.Unsaved as error:
+    except (runs.Unsaved, runs.Stopped) as error:
         _fail(str(error), 1)
     except runs.BadRun as error:
         _fail(str(error), 2)

@@ -36,6 +36,10 @@ class Unsaved(Exception):
     """A run that was done and whose last state could not be written; the text says why and what to do."""
 
 
+class Stopped(Exception):
+    """A run that a signal stopped; the text says where and what to do."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """How a recipe is to be run."""
@@ -58,7 +62,7 @@ def shipped_tokenizer() -> Path:
 
 
 def run(name: str, request: Request, log: Log) -> dict[str, Any]:
-    """Train recipe `name`; returns the last figures. Raises BadRun or Unsaved with one sentence for a person."""
+    """Train recipe `name`; returns the last figures. Raises BadRun, Stopped or Unsaved, each with one sentence."""
     recipe = find_recipe(name)
     if request.n_steps is not None:
         recipe = shortened(recipe, request.n_steps)
@@ -82,7 +86,9 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
         trainer.run(remember)
     except (state.StateError, StoreError) as error:
         raise BadRun(str(error)) from None
-    if request.export is not None:
+    if trainer.is_stopped and trainer.unsaved is None:
+        raise Stopped(f"Stopped at step {trainer.step:,}, which is saved: go on with --resume.")
+    if request.export is not None and not trainer.is_stopped:
         export(trainer, request.export)
     if trainer.unsaved is not None:
         raise Unsaved(f"{trainer.unsaved} Make room there and go on with --resume.")

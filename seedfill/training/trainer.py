@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any, cast
 
 import torch
@@ -21,7 +22,7 @@ from torch import nn
 from sampler.backbone import Backbone
 from sampler.messages import Policy
 from sampler.tokenizer import Tokenizer
-from seedfill.training import feed, objectives, stages, state
+from seedfill.training import feed, interrupts, objectives, stages, state
 from seedfill.training.corpus import Document
 from seedfill.training.optimiser import make_optimisers
 from seedfill.training.own_model import as_model
@@ -87,6 +88,8 @@ class Trainer:
         self.rewarm_from = -(10**9)
         self.unsaved: str | None = None
         """Why the newest state could not be written; None where it was."""
+        self.is_stopped = False
+        """Whether a signal stopped the run before its last step."""
 
     def resume(self) -> bool:
         """Go on exactly from the newest state in the folder; False where there is none."""
@@ -107,26 +110,34 @@ class Trainer:
         self._publish()
 
     def run(self, log: Log) -> None:
-        """Train until the recipe's last step or `stop_after_steps`; states are saved on the way and at the end."""
+        """Train until the recipe's last step or `stop_after_steps`, or until a signal says to stop; states are saved on
+        the way and at the end."""
         last = self.recipe.n_steps
         if self.options.stop_after_steps is not None:
             last = min(last, self.step + self.options.stop_after_steps)
+        with interrupts.noticed() as signal:
+            self._run(log, last, signal)
+
+    def _run(self, log: Log, last: int, signal: Event) -> None:
         saved_at = logged_at = time.monotonic()
         logged_tokens = self.tokens_seen
         for batch in feed.batches(self._draw, self.step, last, self.options.n_workers):
             figures = self._train_step(batch)
             self.step += 1
             now = time.monotonic()
+            self.is_stopped = signal.is_set() and self.step < last
             if self.step % self.options.log_steps == 0 or self.step == last:
                 rate = (self.tokens_seen - logged_tokens) / (now - logged_at)
                 self._log(log, figures | {"tokens_per_s": round(rate, 1)})
                 logged_at, logged_tokens = now, self.tokens_seen
-            if self.step % self.options.evaluate_steps == 0 or self.step == last:
+            if (self.step % self.options.evaluate_steps == 0 or self.step == last) and not self.is_stopped:
                 figures = self.evaluate() | self.probe()
                 self._log(log, {f"heldout_{key}": value for key, value in figures.items()})
-            if now - saved_at > self.options.save_seconds or self.step == last:
+            if now - saved_at > self.options.save_seconds or self.step == last or self.is_stopped:
                 self._save(log)
                 saved_at = time.monotonic()
+            if self.is_stopped:
+                break
 
     def evaluate(self, n_batches: int = 4) -> dict[str, float]:
         """Mean losses on fixed rows of the held-out packages, in nats a token."""
