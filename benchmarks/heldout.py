@@ -3,7 +3,8 @@
 The held-out packages are halved. One half is written as it is, OUT/files/PACKAGE/…, and a few of its files are chosen,
 whose names are printed, to be given to the other benchmarks. Of the other half tasks are drawn, OUT/tasks.jsonl,
 cursors in the middle of typing, to calibrate a model's confidence with. What is chosen by the tasks is so never
-measured on the text that it was chosen by.
+measured on the text that it was chosen by. Whole lines to fill are drawn of both: OUT/lines.jsonl of the first, to
+measure with, OUT/lines-to-choose-by.jsonl of the other.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, default=default_corpus(), help="the folder of `seedfill train corpus`")
     parser.add_argument("--files", type=int, default=3, help="files of each package")
     parser.add_argument("--tasks", type=int, default=400, help="tasks in all")
+    parser.add_argument("--lines", type=int, default=300, help="whole lines of each half")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     try:
@@ -50,11 +52,17 @@ def main() -> None:
             path = place(given.out, document)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(document.text, encoding="utf-8")
-    drawn = tasks([one for name in asked for one in packages[name]], given.tasks, rng)
+    first = [one for name in measured for one in packages[name]]
+    other = [one for name in asked for one in packages[name]]
+    drawn = {
+        "tasks": tasks(other, given.tasks, rng),
+        "lines": lines(first, given.lines, rng),
+        "lines-to-choose-by": lines(other, given.lines, rng),
+    }
     given.out.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(task) + "\n" for task in drawn)
-    (given.out / "tasks.jsonl").write_text(lines, encoding="utf-8")
-    summary = f"{len(chosen)} files of {', '.join(measured)}; {len(drawn)} tasks of {', '.join(asked)}"
+    for name, found in drawn.items():
+        (given.out / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in found), encoding="utf-8")
+    summary = f"{len(chosen)} files of {', '.join(measured)}; {given.tasks} tasks of {', '.join(asked)}"
     print(summary, file=sys.stderr)
     print(*(place(given.out, document) for document in chosen), sep="\n")
 
@@ -97,6 +105,25 @@ def tasks(documents: list[Document], n: int, rng: random.Random) -> list[dict[st
                 "canonical_solution": document.text[start:end],
             }
         )
+    return drawn
+
+
+def lines(documents: list[Document], n: int, rng: random.Random) -> list[dict[str, Any]]:
+    """Lines with code on them that are missing whole, as in HumanEval-Infilling's SingleLine, whose format it is."""
+    drawn: list[dict[str, Any]] = []
+    while len(drawn) < n:
+        document = rng.choice(documents)
+        there = document.text.splitlines(keepends=True)
+        at = rng.randrange(len(there))
+        if there[at].strip() and not there[at].lstrip().startswith("#"):
+            drawn.append(
+                {
+                    "task_id": f"{document.package}/{document.path}/{len(drawn)}",
+                    "prompt": "".join(there[:at]),
+                    "suffix": "".join(there[at + 1 :]),
+                    "canonical_solution": there[at],
+                }
+            )
     return drawn
 
 
