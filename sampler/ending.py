@@ -23,6 +23,8 @@ TOKEN_CHARACTERS = 4
 """Of a token still to come, on average."""
 HOPE = 0.95
 """How likely each token still to come is right, at best."""
+MAX_ENDS = 2
+"""Lines that are written while none of their ends leaves the code whole: a head, and the line that it is for."""
 
 
 def is_open_ended(request: InfillRequest, profile: FamilyProfile) -> bool:
@@ -83,6 +85,7 @@ class Ending:
     best: Stop | None = None
     n_sure: int = 0
     """Tokens up to the first end: no fill is shorter."""
+    _n_ends: int = 0
     _read: list[int] = field(default_factory=list)
     _log_prob: float = 0.0
     """That all that was read is right."""
@@ -100,7 +103,8 @@ class Ending:
         else:
             if span.finish is None:
                 return
-        if self.best is not None and self.best.n_tokens < len(self._read):
+        n_text = sum(token not in stop_ids for token in span.tokens)
+        if self.best is not None and (span.finish is None or self.best.n_tokens < n_text):
             span.cut(self.best.n_tokens)
 
     def _go_on(self, token: int, log_prob: float) -> None:
@@ -119,15 +123,20 @@ class Ending:
             return
         worth = len(text.strip()) * math.exp(self._log_prob)
         end = Stop(len(self._read), self.is_whole(text), worth)
+        self._n_ends += 1
         self.n_sure = self.n_sure or end.n_tokens
         self.best = end if self.best is None else max(self.best, end, key=lambda one: one.rank)
 
     def _pays(self, n_left: int) -> bool:
-        """Whether up to `n_left` more tokens could, if all goes well, be worth more than the best end, or a key."""
-        least = self.best.worth if self.best is not None and self.best.is_whole else 1.0
+        """Whether up to `n_left` more tokens could, if all goes well, be worth more than the best end.
+
+        Where no end leaves the code whole, the next one may: so far as there are not too many.
+        """
+        if self.best is None or not self.best.is_whole:
+            return self._n_ends < MAX_ENDS
         length, probability = len(self._text), math.exp(self._log_prob)
         worths = ((length + TOKEN_CHARACTERS * n) * probability * HOPE**n for n in range(n_left + 1))
-        return max(worths) > least
+        return max(worths) > self.best.worth
 
     @property
     def _text(self) -> str:
