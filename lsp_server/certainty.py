@@ -27,15 +27,19 @@ def ends_within(ends: Sequence[End], start: int, stop: int) -> tuple[End, ...]:
     inside = [end for end in ends if start < end.characters < stop]
     last = next((end for end in ends if end.characters >= stop), ends[-1])
     return tuple(
-        End(characters=min(end.characters, stop) - start, certainty=end.certainty / before)
+        End(characters=min(end.characters, stop) - start, certainty=end.certainty / before if before else 0.0)
         for end in [*inside, End(characters=stop, certainty=last.certainty)]
     )
 
 
-def worth_showing(text: str, ends: Sequence[End]) -> End:
-    """The end of a word, or of the text, up to which it is worth most; the key that accepts it is a price."""
+def worth_showing(text: str, ends: Sequence[End], floor: float = 0.0) -> End:
+    """The end of a word, or of the text, up to which it is worth most; the key that accepts it is a price.
+
+    Of those that are as sure as the `floor` asks for, where there are any.
+    """
     neat = [end for end in ends if _is_neat(text, end.characters)] or ends[-1:]
-    return max(neat, key=lambda end: (len(text[: end.characters].strip()) - 1) * end.certainty)
+    sure = [end for end in neat if end.certainty >= floor]
+    return max(sure or neat, key=lambda end: (len(text[: end.characters].strip()) - 1) * end.certainty)
 
 
 def _is_neat(text: str, at: int) -> bool:

@@ -19,8 +19,9 @@ MAX_SHOWN = 100
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
-    """What was offered last of one answer, and where in its document."""
+    """What was offered of an answer, and where in its document."""
 
+    inference: str
     uri: str
     language: str
     offset: int
@@ -67,25 +68,33 @@ class Feedback:
         self._kept: dict[str, list[Kept]] = {}
         self._waiting: set[asyncio.Task[None]] = set()
 
-    def shown(self, record: Record, offset: int) -> None:
-        """A suggestion was sent to be shown at `offset`; what is left of one by typing counts as the same one."""
-        inference = record.inference
-        if inference is None or not record.texts:
+    def shown(self, record: Record) -> None:
+        """A suggestion was sent to be shown; what is left of one by typing counts as the same one."""
+        if record.inference is None or not record.texts:
             return
-        if inference.id not in self._shown:
+        inference = record.inference.id
+        if all(shown.inference != inference for shown in self._shown.values()):
             self._statistics.note(
                 "shown", language=record.language, ms=round(record.total_ms, 3), chars=len(record.texts[0])
             )
-        self._shown[inference.id] = Shown(uri=record.uri, language=record.language, offset=offset, texts=record.texts)
-        self._shown.move_to_end(inference.id)
+        self._shown[record.offer] = Shown(
+            inference=inference, uri=record.uri, language=record.language, offset=record.offset, texts=record.texts
+        )
+        self._shown.move_to_end(record.offer)
         while len(self._shown) > MAX_SHOWN:
             self._shown.popitem(last=False)
 
-    def accepted(self, inference: str, number: int, documents: Mapping[str, Document]) -> None:
-        """The client has inserted text `number` of an answer into its document; told twice it counts once."""
-        shown = self._shown.pop(inference, None)
+    def accepted(self, offer: str, number: int, documents: Mapping[str, Document]) -> None:
+        """The client has inserted text `number` of an offer into its document; told twice it counts once.
+
+        What comes of the same answer behind it is another suggestion.
+        """
+        shown = self._shown.pop(offer, None)
         if shown is None or not 0 <= number < len(shown.texts):
             return
+        for other, one in list(self._shown.items()):
+            if one.inference == shown.inference and one.offset <= shown.offset:
+                del self._shown[other]
         text = shown.texts[number]
         self._statistics.note("accepted", language=shown.language, chars=len(text))
         if (document := documents.get(shown.uri)) is None:

@@ -70,6 +70,10 @@ class Record:
     source: Source | None = None
     texts: Texts = ()
     confidence_floor: float = 0.0
+    certainty: float | None = None
+    """Of what is shown, or was to be; None where there was no text."""
+    offset: int = 0
+    """Of the cursor, in the document."""
     inference: Inference | None = None
     debounce_ms: float = 0.0
     total_ms: float = 0.0
@@ -78,6 +82,11 @@ class Record:
         """How it came out."""
         self.outcome, self.reason, self.texts = outcome, reason, texts
         return self
+
+    @property
+    def offer(self) -> str:
+        """What tells the suggestion from others, also of the same answer; empty where there is none."""
+        return "" if self.inference is None else f"{self.inference.id}@{self.offset}"
 
     def to_json(self) -> Json:
         """One JSON object."""
@@ -93,6 +102,7 @@ class Record:
             "reason": self.reason,
             "source": self.source,
             "texts": list(self.texts),
+            "certainty": self.certainty,
             "confidence_floor": self.confidence_floor,
             **({"asked": None, "answer": None} if inference is None else inference.to_json()),
             "ms": {"debounce": self.debounce_ms, "total": self.total_ms, **(inference.ms if inference else {})},
@@ -109,6 +119,7 @@ def record_of(query: Query, number: str) -> Record:
         line=before.count("\n") + 1,
         column=len(before) - before.rfind("\n"),
         invoked=query.invoked,
+        offset=query.offset - query.origin,
         confidence_floor=query.confidence_floor,
     )
 

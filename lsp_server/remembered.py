@@ -29,10 +29,9 @@ class Fill(NamedTuple):
     text: str
     ends: tuple[End, ...]
 
-    @property
-    def part(self) -> Fill:
-        """As much of it as is worth showing."""
-        return self.between(0, worth_showing(self.text, self.ends).characters)
+    def part(self, floor: float) -> Fill:
+        """As much of it as is worth showing where that is to be as sure as `floor`; it may still be less sure."""
+        return self.between(0, worth_showing(self.text, self.ends, floor).characters)
 
     @property
     def certainty(self) -> float:
@@ -47,12 +46,14 @@ class Fill(NamedTuple):
 def shown_of(candidate: Candidate, verdict: Verdict) -> Fill:
     """What the filters left of a candidate.
 
-    Where they changed more than its beginning and end, nothing is known of the parts, and of the whole that of all.
+    Where they changed more than its beginning and end nothing is known of its parts, and of the whole what its length
+    lets one expect.
     """
     ends, written, shown = ends_of(candidate), verdict.written, verdict.shown
     start = written.find(shown)
     if start < 0:
-        return Fill(shown, (End(characters=len(shown), certainty=ends[-1].certainty),))
+        share = min(len(shown) / len(written), 1.0)
+        return Fill(shown, (End(characters=len(shown), certainty=ends[-1].certainty ** share),))
     return Fill(written, ends).between(start, start + len(shown))
 
 
@@ -150,7 +151,8 @@ class Memory:
         return None
 
     def _is_worth_it(self, left: tuple[Fill, ...], query: Query) -> bool:
-        return self._types_through and any(fill.part.certainty >= query.confidence_floor for fill in left)
+        floor = query.confidence_floor
+        return self._types_through and any(fill.part(floor).certainty >= floor for fill in left)
 
     def forget(self, uri: str) -> None:
         """Drop what is known of a document."""

@@ -210,24 +210,25 @@ class Suggestions:
     ) -> None:
         """Show what is sure enough, and prepare what follows it."""
         record.source, record.inference = source, answer.inference
-        parts = fills if query.invoked else tuple(fill.part for fill in fills)
-        texts = tuple(dict.fromkeys(part.text for part in parts if part.certainty >= record.confidence_floor))
+        floor = record.confidence_floor
+        parts = fills if query.invoked else tuple(fill.part(floor) for fill in fills)
+        texts = _worth_a_key(parts, fills, floor, is_new=query.offset == answer.offset)
+        record.certainty = parts[0].certainty if parts else None
         if texts:
             record.end("shown", texts=texts)
-            is_all = any(fill.text == texts[0] for fill in fills)  # of a part the rest is known
-            if query.settings.completion.speculative and is_all:
-                self._prepare(query, texts[0])
+            if query.settings.completion.speculative:
+                self._prepare(query, texts[0], is_all=any(fill.text == texts[0] for fill in fills))
         else:
-            record.end("silent", _why_nothing(answer, parts, record.confidence_floor))
+            record.end("silent", _why_nothing(answer, parts, floor))
 
-    def _prepare(self, query: Query, text: str) -> None:
-        """Ask for what follows `text`, as if it were accepted."""
+    def _prepare(self, query: Query, text: str, *, is_all: bool) -> None:
+        """Ask for what follows `text`, all of an answer or a part of it, as if it were accepted."""
         uri, accepted = query.snapshot.uri, _accepted(query, text)
         if self._looked_ahead.get(uri) == accepted:  # the same suggestion, with less of it left to type
             return
         self._drop_prepared(uri)
         self._looked_ahead[uri] = accepted
-        following = _following(query, *accepted)
+        following = _following(query, *accepted, is_all=is_all)
         if self.memory.find(following) is None and not self.why_spare():
             run = Run(following, asyncio.create_task(self._follow(following)))
             run.task.add_done_callback(lambda task: self._end_preparing(uri, run))
@@ -273,17 +274,29 @@ def _accepted(query: Query, text: str) -> tuple[str, str]:
     return whole[: query.offset] + own, whole[query.offset :]
 
 
-def _following(query: Query, before: str, after: str) -> Query:
+def _following(query: Query, before: str, after: str, *, is_all: bool) -> Query:
     """The query of somebody between `before` and `after`, who has begun a new line where `before` completes one."""
     place = place_at(before + after, len(before), query.snapshot.language)
-    if place.one_line and not place.inside_line:
+    if is_all and place.one_line and not place.inside_line:
         newline = "\r\n" if "\r\n" in query.snapshot.text else "\n"
         before += newline + place.line_before[: -len(place.line_before.lstrip())]
     snapshot = dataclasses.replace(query.snapshot, text=before + after)
     return dataclasses.replace(query, snapshot=snapshot, offset=len(before), invoked=False, n_candidates=1)
 
 
+def _worth_a_key(parts: tuple[Fill, ...], fills: tuple[Fill, ...], floor: float, *, is_new: bool) -> tuple[str, ...]:
+    """The parts of fills that are sure enough; a single sign is where it is all, or what is left of more."""
+    found = (
+        part.text
+        for part, fill in zip(parts, fills, strict=True)
+        if part.certainty >= floor and (len(part.text.strip()) > 1 or part == fill or not is_new)
+    )
+    return tuple(dict.fromkeys(found))
+
+
 def _why_nothing(answer: Remembered, fills: tuple[Fill, ...], floor: float) -> str:
+    if fills and fills[0].certainty >= floor:
+        return "The model was sure of a single sign only."
     if fills:
         return f"The model was not sure enough: {fills[0].certainty:.2f}, where {floor:.2f} is asked for."
     candidates = answer.inference.result.candidates

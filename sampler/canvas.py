@@ -99,7 +99,7 @@ class Canvas:
         """The text of a span so far, without its end."""
         text = tokenizer.decode(span.text_tokens(mask_id))
         text = text[len(self.begins) :] if text.startswith(self.begins) else ""
-        if self.is_between_lines and span.finish is not None and text and not text.endswith("\n"):
+        if self.is_between_lines and span.finish == "end" and text and not text.endswith("\n"):
             return text + "\n"
         return text.split("\n", 1)[0].removesuffix("\r") if self.one_line else text
 
@@ -143,8 +143,8 @@ def _is_between_lines(request: InfillRequest) -> bool:
     Models know the end of a line as what comes before a newline: so one is put before the line that comes next.
     """
     before, *inner, after = request.pieces
-    starts_line = before.endswith("\n") or not before
-    return not inner and starts_line and bool(after) and not after.startswith("\n") and not request.one_line
+    is_line_start = before.endswith("\n") or not before
+    return not inner and is_line_start and bool(after.partition("\n")[0].strip()) and not request.one_line
 
 
 def _healed(request: InfillRequest, tokenizer: Tokenizer) -> tuple[list[list[int]], str]:

@@ -24,7 +24,7 @@ TOKEN_CHARACTERS = 4
 HOPE = 0.95
 """How likely each token still to come is right, at best."""
 MAX_ENDS = 2
-"""Lines that are written while none of their ends leaves the code whole: a head, and the line that it is for."""
+"""Lines that are written of a text that is worth nothing, while none leaves the code whole: a head, and its line."""
 
 
 def is_open_ended(request: InfillRequest, profile: FamilyProfile) -> bool:
@@ -86,6 +86,7 @@ class Ending:
     n_sure: int = 0
     """Tokens up to the first end: no fill is shorter."""
     _n_ends: int = 0
+    _last: str = ""
     _read: list[int] = field(default_factory=list)
     _log_prob: float = 0.0
     """That all that was read is right."""
@@ -118,23 +119,22 @@ class Ending:
 
     def _offer_end(self) -> None:
         """The text so far could be all; nothing but blanks is no text."""
-        text = self._text
-        if not text.strip():
+        text = self._text.rstrip()
+        if not text or text == self._last:
             return
-        worth = len(text.strip()) * math.exp(self._log_prob)
-        end = Stop(len(self._read), self.is_whole(text), worth)
-        self._n_ends += 1
+        end = Stop(len(self._read), self.is_whole(text), len(text.lstrip()) * math.exp(self._log_prob))
+        self._last, self._n_ends = text, self._n_ends + 1
         self.n_sure = self.n_sure or end.n_tokens
         self.best = end if self.best is None else max(self.best, end, key=lambda one: one.rank)
 
     def _pays(self, n_left: int) -> bool:
         """Whether up to `n_left` more tokens could, if all goes well, be worth more than the best end.
 
-        Where no end leaves the code whole, the next one may: so far as there are not too many.
+        Where no end leaves the code whole the next one may, as long as the text is worth a key, or there were few.
         """
-        if self.best is None or not self.best.is_whole:
-            return self._n_ends < MAX_ENDS
         length, probability = len(self._text), math.exp(self._log_prob)
+        if self.best is None or not self.best.is_whole:
+            return self._n_ends < MAX_ENDS or length * probability >= 1
         worths = ((length + TOKEN_CHARACTERS * n) * probability * HOPE**n for n in range(n_left + 1))
         return max(worths) > self.best.worth
 

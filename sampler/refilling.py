@@ -50,7 +50,7 @@ async def _again(infill: Infill, request: InfillRequest, text: str, faults: list
 
 
 def _behind(kept: str, candidate: Candidate) -> Candidate:
-    return replace(candidate, fills=(kept + candidate.fills[0],))
+    return replace(candidate, fills=(kept + candidate.fills[0],), ends=())
 
 
 def _faults(request: InfillRequest, text: str) -> list[int]:

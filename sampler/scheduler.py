@@ -30,7 +30,6 @@ from sampler.messages import (
     CacheMiss,
     Candidate,
     Edit,
-    End,
     Event,
     Failure,
     Finish,
@@ -331,7 +330,7 @@ def _result(job: Job, model: LoadedModel) -> InfillResult:
     """The request's candidates: those that came to an end before those cut short, then by mean log-probability."""
     ranked = sorted(job.rows, key=_rank, reverse=True)
     return InfillResult(
-        candidates=tuple(_candidate(row, model, job.is_strange) for row in ranked[: job.request.n_candidates]),
+        candidates=tuple(_candidate(row, job, model) for row in ranked[: job.request.n_candidates]),
         model=model.id,
         device=model.device.type,
         ms=(time.monotonic() - job.received - job.load_s) * 1000,
@@ -341,24 +340,18 @@ def _result(job: Job, model: LoadedModel) -> InfillResult:
     )
 
 
-def _candidate(row: Row, model: LoadedModel, is_strange: bool) -> Candidate:
+def _candidate(row: Row, job: Job, model: LoadedModel) -> Candidate:
     spans = row.canvas.spans
+    has_ends = len(spans) == 1 and job.request.edit is None
     log_probs = [log_prob for span in spans for log_prob in _telling(span, row.sampling)]
     return Candidate(
         fills=_fills(row.canvas, model),
         tokens=sum(row.canvas.n_tokens(span, model.tokenizer) for span in spans),
         forwards=row.n_forwards,
-        confidence=0.0 if is_strange else _mean(map(math.exp, log_probs)),
+        confidence=0.0 if job.is_strange else _mean(map(math.exp, log_probs)),
         finish=_finish(row.canvas),
-        ends=_ends(row, model),
+        ends=ends_of(row.canvas, model.tokenizer, model.profile.mask_id) if has_ends else (),
     )
-
-
-def _ends(row: Row, model: LoadedModel) -> tuple[End, ...]:
-    (first, *others), is_edit = row.canvas.spans, row.sampling.is_edit
-    if others or is_edit or first.old is not None:
-        return ()
-    return ends_of(row.canvas, model.tokenizer, model.profile.mask_id)
 
 
 def _telling(span: Span, sampling: Sampling) -> list[float]:

@@ -74,7 +74,21 @@ def test_without_ends_all_tokens_have_to_be_right() -> None:
     assert ends_of(candidate("ab")) == ends((2, 0.25))
 
 
-def test_a_part_grows_as_it_is_typed() -> None:
+@pytest.mark.parametrize("floor", [0.0, 0.18, 0.3, 0.45])
+def test_a_part_grows_as_it_is_typed_and_stays_as_sure_as_it_must_be(floor: float) -> None:
     fill = Fill("compute(first)", ends((7, 0.5), (8, 0.45), (13, 0.2), (14, 0.19)))
-    shown = [n + len(fill.between(n, len(fill.text)).part.text) for n in range(len(fill.text))]
-    assert shown == sorted(shown)
+    typed = range(8)
+    parts = [fill.between(n, len(fill.text)).part(floor) for n in typed]
+    shown = [n + len(part.text) for n, part in zip(typed, parts, strict=True)]
+    assert shown == sorted(shown) and shown[0] >= len("compute(")
+    assert all(part.certainty >= floor for part in parts)
+
+
+def test_a_shorter_part_is_shown_where_the_one_worth_most_is_not_sure_enough() -> None:
+    fill = Fill("compute(first, second, third)", ends((8, 0.5), (29, 0.17)))
+    assert fill.part(0.1).text == fill.text
+    assert fill.part(0.18).text == "compute("
+
+
+def test_what_could_not_be_right_has_no_likely_rest() -> None:
+    assert Fill("abcdef", ends((3, 0.0), (6, 0.0))).between(3, 6).certainty == 0

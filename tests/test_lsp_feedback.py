@@ -18,7 +18,7 @@ from tests.support.hand_clock import HandClock
 URI = "file:///a.py"
 
 
-def shown(number: str, *texts: str, ms: float = 100.0) -> Record:
+def shown(number: str, *texts: str, at: int = 0, ms: float = 100.0) -> Record:
     inference = Inference(
         id=number,
         request=InfillRequest(document="", pieces=("", "")),
@@ -26,7 +26,7 @@ def shown(number: str, *texts: str, ms: float = 100.0) -> Record:
         verdicts=(),
         ms={},
     )
-    record = Record(id="", uri=URI, language="python", line=1, column=1, invoked=False)
+    record = Record(id="", uri=URI, language="python", line=1, column=1, invoked=False, offset=at)
     record.inference, record.total_ms = inference, ms
     return record.end("shown", texts=texts)
 
@@ -38,13 +38,14 @@ def document(text: str) -> Document:
 async def test_from_shown_to_retained(tmp_path: Path) -> None:
     clock = HandClock()
     feedback = Feedback(Statistics(tmp_path), clock)
-    feedback.shown(shown("1", "compute(1)"), 4)
-    feedback.shown(shown("1", "pute(1)"), 7)  # typed through
-    feedback.shown(shown("2", "never", ms=300.0), 0)
+    feedback.shown(shown("1", "compute(1)", at=4))
+    feedback.shown(shown("1", "pute(1)", at=7))  # typed through
+    feedback.shown(shown("2", "never", ms=300.0))
     accepted = document("x = compute(1)\r\n")
-    feedback.accepted("1", 0, {URI: accepted})
-    feedback.accepted("1", 0, {URI: accepted})  # told twice
-    feedback.accepted("9", 0, {})  # never shown
+    feedback.accepted("1@7", 0, {URI: accepted})
+    feedback.accepted("1@7", 0, {URI: accepted})  # told twice
+    feedback.accepted("1@4", 0, {URI: accepted})  # the same, before it was typed through
+    feedback.accepted("9@0", 0, {})  # never shown
     feedback.follow(accepted, Change("# ", Position(0, 0), Position(0, 0)))
     async with asyncio.timeout(10):
         while summary(tmp_path)["retained_rate"] is None:
@@ -66,10 +67,21 @@ async def test_from_shown_to_retained(tmp_path: Path) -> None:
     }
 
 
+async def test_a_part_and_what_is_left_of_the_answer_are_two_suggestions(tmp_path: Path) -> None:
+    feedback = Feedback(Statistics(tmp_path), HandClock())
+    feedback.shown(shown("1", "compute("))
+    feedback.accepted("1@0", 0, {})
+    feedback.shown(shown("1", "first)", at=8))
+    feedback.accepted("1@0", 0, {})  # told again, late
+    feedback.accepted("1@8", 0, {})
+    figures = summary(tmp_path)
+    assert (figures["shown"], figures["accepted"], figures["accepted_chars"]) == (2, 2, len("compute(first)"))
+
+
 async def test_a_closed_document_is_not_looked_at(tmp_path: Path) -> None:
     feedback = Feedback(Statistics(tmp_path), HandClock())
-    feedback.shown(shown("1", "one"), 0)
-    feedback.accepted("1", 0, {URI: document("one")})
+    feedback.shown(shown("1", "one"))
+    feedback.accepted("1@0", 0, {URI: document("one")})
     feedback.forget(URI)
     for _ in range(10):
         await asyncio.sleep(0)
@@ -78,8 +90,8 @@ async def test_a_closed_document_is_not_looked_at(tmp_path: Path) -> None:
 
 async def test_nothing_holds_code(tmp_path: Path) -> None:
     feedback = Feedback(Statistics(tmp_path), HandClock())
-    feedback.shown(shown("1", "secret_name"), 0)
-    feedback.accepted("1", 0, {URI: document("secret_name")})
+    feedback.shown(shown("1", "secret_name"))
+    feedback.accepted("1@0", 0, {URI: document("secret_name")})
     written = (tmp_path / NAME).read_text()
     assert "secret" not in written
     assert "a.py" not in written

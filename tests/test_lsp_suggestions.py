@@ -257,10 +257,22 @@ async def test_of_an_unsure_line_the_sure_part_is_shown_and_more_once_that_is_ty
     await sampler.wait_for(1)
     sampler.answer(0, "compute(first, second)", ends=((7, 0.9), (8, 0.85), (13, 0.2), (22, 0.1)))
     assert (await asking).texts == ("compute(",)
-    assert (await suggestions.suggest(at("x = comp║"))).texts == ("ute(",)
-    assert len(sampler.asked) == 1, "of a part the rest is known, so nothing was prepared"
-    sure = at("x = compute(first║")
-    assert (await suggestions.suggest(sure)).texts == (", second)",)
+    for typed in range(1, 8):
+        record = await suggestions.suggest(at(f"x = {'compute('[:typed]}║"))
+        assert record.texts == ("compute("[typed:],) and record.certainty >= 0.3
+    assert len(sampler.asked) == 1, "what is on screen is not asked for again"
+    assert (await suggestions.suggest(at("x = compute(first║"))).texts == (", second)",)
+
+
+async def test_what_follows_a_part_goes_on_in_its_line(suggestions: Suggestions, sampler: HeldSampler) -> None:
+    options: dict[str, object] = {"completion": {"debounceMs": 0, "confidenceFloor": 0.3, "speculative": True}}
+    suggestions.why_spare = lambda: None
+    asking = asyncio.create_task(suggestions.suggest(query("x = ║", options, invoked=False)))
+    await sampler.wait_for(1)
+    sampler.answer(0, "compute(first, second)", ends=((8, 0.85), (22, 0.1)))
+    assert (await asking).texts == ("compute(",)
+    await sampler.wait_for(2)
+    assert sampler.asked[1][0].pieces[0] == "x = compute("
 
 
 async def test_who_asks_by_hand_gets_all_of_it(suggestions: Suggestions, sampler: HeldSampler) -> None:

@@ -194,6 +194,7 @@ def test_a_copy_changes_on_its_own() -> None:
         (("a\n", ""), False),
         (("a", "b\n"), False),
         (("a\n    ", "b\n"), False),
+        (("a\n", "    \nb\n"), False),
     ],
 )
 def test_where_a_line_begins_whole_lines_are_put_before_it(pieces: tuple[str, str], is_between: bool) -> None:
@@ -205,6 +206,13 @@ def test_where_a_line_begins_whole_lines_are_put_before_it(pieces: tuple[str, st
     for written, shown in (("", ""), ("x = 1", "x = 1\n"), ("x = 1\n", "x = 1\n")):
         span.tokens, span.finish = TOKENIZER.encode(canvas.begins + written), "end"
         assert canvas.fill(span, TOKENIZER, MASK) == (shown if is_between else written)
+
+
+def test_a_line_that_was_cut_short_is_not_ended() -> None:
+    (canvas,) = build("a\n", "b\n")
+    span = canvas.spans[0]
+    span.tokens, span.finish = TOKENIZER.encode("x = comp"), "length"
+    assert canvas.fill(span, TOKENIZER, MASK) == "x = comp"
 
 
 def test_a_line_that_is_to_stay_one_is_not_ended() -> None:

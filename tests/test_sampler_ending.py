@@ -62,6 +62,25 @@ def test_a_fill_ends_where_it_is_worth_most_and_whole(
     assert span.finish == "end" and len(span.tokens) == len(span.log_probs)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class A:\n\n    x = 1",
+        "return compute(\n    first,\n    second,\n)",
+        "for x in y:\n    if x:\n        z(x)",
+        'def f():\n    """One.\n\n    Two.\n    """\n    return 1',
+    ],
+)
+def test_what_is_sure_is_written_to_the_end_of_what_it_begins(text: str) -> None:
+    assert ended([(line, 0.95) for line in text.split("\n")])[0] == text
+
+
+def test_an_unsure_line_that_leaves_the_code_in_pieces_gets_one_more() -> None:
+    lines = [("if a:", 0.01), ("", 0.9), ("    if b:", 0.1), ("        c = 1", 0.9)]
+    assert ended(lines)[0] == "if a:"
+    assert ended([*lines[:2], ("    b = 1", 0.5), lines[3]])[0] == "if a:\n\n    b = 1"
+
+
 def test_writing_stops_where_no_further_line_can_be_worth_more() -> None:
     lines = [("a = 1", 0.9), ("b = 2", 1e-4), *[("c = 3", 0.9)] * 40]
     text, span = ended(lines)

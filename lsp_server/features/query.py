@@ -51,7 +51,7 @@ async def answer(server: Server, document: Document, query: Query) -> Record:
         record.end("superseded")
     server.journal.keep(record)
     if server.settings.statistics.enabled:
-        server.feedback.shown(record, query.offset - query.origin)
+        server.feedback.shown(record)
     if not query.invoked and record.outcome != "superseded":
         server.report_off(record.reason if record.outcome == "silent" and record.source is None else None)
     return record
@@ -59,6 +59,6 @@ async def answer(server: Server, document: Document, query: Query) -> Record:
 
 def acceptance(server: Server, record: Record, number: int) -> lsp.Command | None:
     """What a client runs after it has inserted text `number` of an answer; None where nothing is counted."""
-    if not server.settings.statistics.enabled or record.inference is None:
+    if not server.settings.statistics.enabled or not record.offer:
         return None
-    return lsp.Command(title="Accepted", command=ACCEPTED, arguments=[record.inference.id, number])
+    return lsp.Command(title="Accepted", command=ACCEPTED, arguments=[record.offer, number])

@@ -162,7 +162,7 @@ def _shown_by(show: Show) -> Callable[[Event], None]:
 
 def _json(edited: EditedFile, difference: str, *, applied: bool) -> dict[str, Any]:
     figures = asdict(edited.result.candidates[0])
-    del figures["fills"]
+    del figures["fills"], figures["ends"]
     about = {name: getattr(edited.result, name) for name in ("ms", "load_ms", "model", "device")}
     return {"diff": difference, "text": edited.lines, **figures, **about, "applied": applied}
 

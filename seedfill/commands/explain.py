@@ -43,13 +43,22 @@ def _show(record: dict[str, Any]) -> None:
         "source": _SOURCES.get(record["source"], ""),
         "asked": _asked(record["asked"]),
         "answer": _answer(record["answer"]),
+        "shown": ", ".join(map(repr, record["texts"])),
+        "certainty": _certainty(record),
         "time": ", ".join(f"{name} {ms:.1f} ms" for name, ms in record["ms"].items()),
     }
     for name, value in rows.items():
         if value:
             _row(name, value)
     for number, candidate in enumerate((record["answer"] or {"candidates": []})["candidates"], start=1):
-        _show_candidate(f"candidate {number}", candidate, record["confidence_floor"])
+        _show_candidate(f"candidate {number}", candidate)
+
+
+def _certainty(record: dict[str, Any]) -> str:
+    if record["certainty"] is None:
+        return ""
+    floor = f"(floor {record['confidence_floor']:.2f})"
+    return f"{record['certainty']:.2f} that all of the part worth showing is right {floor}"
 
 
 def _asked(asked: dict[str, Any] | None) -> str:
@@ -68,8 +77,8 @@ def _answer(answer: dict[str, Any] | None) -> str:
     return f"{answer['model']} on {answer['device']}, {computed}"
 
 
-def _show_candidate(name: str, candidate: dict[str, Any], floor: float) -> None:
-    confidence = f"confidence {candidate['confidence']:.2f} (floor {floor:.2f})"
+def _show_candidate(name: str, candidate: dict[str, Any]) -> None:
+    confidence = f"mean confidence {candidate['confidence']:.2f}"
     counts = f"{candidate['tokens']} tokens in {candidate['forwards']} forwards"
     _row(name, f"{confidence}, {counts}, finish {candidate['finish']}")
     _row("written", repr(candidate["written"]))

@@ -125,7 +125,7 @@ class Trainer:
             figures = self._train_step(batch)
             self.step += 1
             now = time.monotonic()
-            self.is_stopped = signal.is_set() and self.step < last
+            self.is_stopped = self._summed([float(signal.is_set())])[0] > 0 and self.step < last
             if self.step % self.options.log_steps == 0 or self.step == last:
                 rate = (self.tokens_seen - logged_tokens) / (now - logged_at)
                 self._log(log, figures | {"tokens_per_s": round(rate, 1)})
