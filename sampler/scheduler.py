@@ -107,7 +107,7 @@ class Scheduler:
         _check(request, profile, model)
         found = canvases(request, model.tokenizer, profile, model.max_positions)
         slot = None if job.is_late(time.monotonic()) else self._read(job, found[0], model)
-        samplings = [_sampling(request, model, i) for i in range(request.n_candidates)]
+        samplings = [sampling_of(request, model, i) for i in range(request.n_candidates)]
         job.model, job.is_strange = model, _is_strange(request, model)
         job.rows = [start_row(model, canvas.copy(), sampling, slot) for sampling in samplings for canvas in found]
         for row in job.rows if is_open_ended(request, profile) else ():
@@ -278,7 +278,7 @@ def _is_strange(request: InfillRequest, model: LoadedModel) -> bool:
     return surprise(model, request.instruction, request.language) > ceiling
 
 
-def _sampling(request: InfillRequest, model: LoadedModel, index: int) -> Sampling:
+def sampling_of(request: InfillRequest, model: LoadedModel, index: int) -> Sampling:
     """How candidate `index` is sampled: the first of several greedily, the others at a temperature."""
     profile = model.profile
     policy = _policy(request, profile)
