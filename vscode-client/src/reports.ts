@@ -7,6 +7,7 @@ export interface Explanation {
   readonly outcome: string;
   readonly reason: string;
   readonly texts: readonly string[];
+  readonly certainty: number | null;
   readonly confidence_floor: number;
   readonly answer: Answer | null;
   readonly ms: Readonly<Record<string, number>>;
@@ -42,19 +43,20 @@ export function describeLast(last: Explanation | null | undefined, now: string):
   const times = Object.entries(last.ms).map(([part, ms]) => `${part} ${ms.toFixed(0)} ms`);
   return [
     `${place}  ${last.outcome}${last.reason ? `: ${last.reason}` : ""}`,
-    ...(last.answer ? described(last.answer, last.confidence_floor) : []),
+    ...last.texts.map((text) => `shown ${JSON.stringify(text)}`),
+    ...(last.answer ? described(last.answer, last) : []),
     times.join(" · "),
     "",
   ].join("\n");
 }
 
-function described({ model, device, candidates }: Answer, floor: number): string[] {
+function described({ model, device, candidates }: Answer, last: Explanation): string[] {
   return [
-    `${model} on ${device}; shown unasked from a confidence of ${percent(floor)}`,
+    `${model} on ${device}; right with ${percent(last.certainty)}, shown unasked from ${percent(last.confidence_floor)}`,
     ...candidates.flatMap(({ written, shown, reason, confidence }, i) => [
-      `  ${i + 1}. confidence ${percent(confidence)}${reason ? `: ${reason}` : ""}`,
+      `  ${i + 1}. mean confidence ${percent(confidence)}${reason ? `: ${reason}` : ""}`,
       `     written  ${JSON.stringify(written)}`,
-      `     shown    ${JSON.stringify(shown)}`,
+      `     left     ${JSON.stringify(shown)}`,
     ]),
   ];
 }

@@ -71,7 +71,8 @@ def pick_model(window: Window, number: int, name: str = "") -> None:
 
 def test_show_why_says_what_became_of_the_last_suggestion(window: Window, script: Script) -> None:
     ask(window).wait_for_ghost("value")
-    report = window.show_why(script, f"{window.file.name}:2:5  shown", 'written  "value"', "confidence 90 %")
+    place = f"{window.file.name}:2:5  shown"
+    report = window.show_why(script, place, 'shown "value"', 'written  "value"', "right with 73 %")
     assert "scripted on cpu" in report
     window.picture("show-why")
 
