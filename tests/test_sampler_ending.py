@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from sampler.canvas import Canvas
-from sampler.ending import ending_of
+from sampler.ending import ending_of, ends_of
 from sampler.messages import InfillRequest
 from sampler.span import Span
 from tests.support.tiny_model import tiny_tokenizer
@@ -99,3 +99,16 @@ def test_a_line_that_was_cut_short_is_left_out_once_time_is_up() -> None:
 @pytest.mark.parametrize("text", ["", "a = 1", "  "])
 def test_what_has_no_line_to_end_with_stays(text: str) -> None:
     assert ended([(text, 0.5)])[0] == text
+
+
+@pytest.mark.parametrize("begins", ["", "x"])
+def test_a_token_that_is_half_a_character_ends_nowhere(begins: str) -> None:
+    text = f"{begins} = '🙂漢'\n"
+    tokens = TOKENIZER.encode(text)
+    span = Span(start=0, limit=400, tokens=[*tokens, END], log_probs=[-0.1] * (len(tokens) + 1), finish="end")
+    canvas = Canvas([], [], [span], frozenset({END}), begins=begins)
+    found = ends_of(canvas, TOKENIZER, mask_id=-1)
+    wholes = {TOKENIZER.decode(tokens[:n]) for n in range(len(tokens) + 1)}
+    assert all(text[: len(begins) + end.characters] in wholes for end in found)
+    assert found[-1].characters == len(text) - len(begins)
+    assert found[-1].certainty == pytest.approx(math.exp(-0.1 * len(tokens)))
