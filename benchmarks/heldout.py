@@ -97,14 +97,8 @@ def tasks(documents: list[Document], n: int, rng: random.Random) -> list[dict[st
         keys = strokes(session.target)
         start = len(session.before) + len("".join(keys[: rng.randrange(len(keys))]))
         end = len(document.text) - len(session.after) if session.after else start + SOLUTION_CHARACTERS
-        drawn.append(
-            {
-                "task_id": f"{document.package}/{document.path}/{len(drawn)}",
-                "prompt": document.text[:start],
-                "suffix": session.after,
-                "canonical_solution": document.text[start:end],
-            }
-        )
+        solution = document.text[start:end]
+        drawn.append(task(document, len(drawn), document.text[:start], solution, session.after))
     return drawn
 
 
@@ -116,15 +110,15 @@ def lines(documents: list[Document], n: int, rng: random.Random) -> list[dict[st
         there = document.text.splitlines(keepends=True)
         at = rng.randrange(len(there))
         if there[at].strip() and not there[at].lstrip().startswith("#"):
-            drawn.append(
-                {
-                    "task_id": f"{document.package}/{document.path}/{len(drawn)}",
-                    "prompt": "".join(there[:at]),
-                    "suffix": "".join(there[at + 1 :]),
-                    "canonical_solution": there[at],
-                }
-            )
+            before, after = "".join(there[:at]), "".join(there[at + 1 :])
+            drawn.append(task(document, len(drawn), before, there[at], after))
     return drawn
+
+
+def task(document: Document, number: int, prompt: str, solution: str, suffix: str) -> dict[str, Any]:
+    """A task in HumanEval-Infilling's format."""
+    task_id = f"{document.package}/{document.path}/{number}"
+    return {"task_id": task_id, "prompt": prompt, "suffix": suffix, "canonical_solution": solution}
 
 
 if __name__ == "__main__":

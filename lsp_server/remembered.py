@@ -11,16 +11,13 @@ from typing import NamedTuple
 from lsp_server.certainty import ends_of, ends_within, worth_showing
 from lsp_server.context import unix_lines
 from lsp_server.postprocess import Verdict
-from lsp_server.postprocess.brackets import CLOSER_OF
+from lsp_server.postprocess.brackets import CLOSER_OF, QUOTES
 from lsp_server.record import Inference, Source
 from lsp_server.silence import Query
 from sampler.messages import Candidate, End
 
 MAX_ANSWERS = 4
 """Of one document: what is on screen, what was prepared to follow it, and what a deleted character leads back to."""
-
-
-QUOTES = ('"', "'", "`")
 
 
 class Fill(NamedTuple):

@@ -32,8 +32,11 @@ def is_open_ended(request: InfillRequest, profile: FamilyProfile) -> bool:
     return profile.causal_reading and len(request.pieces) == 2 and request.edit is None and not request.one_line
 
 
-def ending_of(canvas: Canvas, request: InfillRequest, tokenizer: Tokenizer) -> Ending:
-    """The end of the one span of `request`, by the grammar of its language where there is one."""
+def wholeness(canvas: Canvas, request: InfillRequest) -> Callable[[str], bool]:
+    """Whether a text leaves the code around the one span of `request` whole, as far as a grammar knows the language.
+
+    The code is parsed here, once for all candidates.
+    """
     before, after = request.pieces
     syntax = syntax_at(before, after, request.language)
     line_end = "\n" if canvas.is_between_lines else ""
@@ -41,7 +44,7 @@ def ending_of(canvas: Canvas, request: InfillRequest, tokenizer: Tokenizer) -> E
     def is_whole(text: str) -> bool:
         return syntax is None or syntax.is_whole(text + line_end)
 
-    return Ending(tokenizer, is_whole, canvas.begins)
+    return is_whole
 
 
 def ends_of(canvas: Canvas, tokenizer: Tokenizer, mask_id: int) -> tuple[End, ...]:

@@ -22,7 +22,7 @@ from sampler.canvas import Canvas, canvases
 from sampler.checkpoint import LoadedModel, ModelError
 from sampler.clipping import clipped
 from sampler.denoise import Row, denoise_step, read_context, start_row, stop
-from sampler.ending import ending_of, ends_of, is_open_ended
+from sampler.ending import Ending, ends_of, is_open_ended, wholeness
 from sampler.families import FamilyProfile
 from sampler.kv_cache import ContextSlot, SlotCache
 from sampler.messages import (
@@ -110,8 +110,10 @@ class Scheduler:
         samplings = [sampling_of(request, model, i) for i in range(request.n_candidates)]
         job.model, job.is_strange = model, _is_strange(request, model)
         job.rows = [start_row(model, canvas.copy(), sampling, slot) for sampling in samplings for canvas in found]
-        for row in job.rows if is_open_ended(request, profile) else ():
-            row.ending = ending_of(row.canvas, request, model.tokenizer)
+        if is_open_ended(request, profile):
+            is_whole = wholeness(found[0], request)
+            for row in job.rows:
+                row.ending = Ending(model.tokenizer, is_whole, row.canvas.begins)
         self._count_admission(job, found[0])
         self.active.append(job)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from sampler.canvas import Canvas
-from sampler.ending import ending_of, ends_of
+from sampler.ending import Ending, ends_of, wholeness
 from sampler.messages import InfillRequest
 from sampler.span import Span
 from tests.support.tiny_model import tiny_tokenizer
@@ -17,19 +17,22 @@ TOKENIZER = tiny_tokenizer()
 END = TOKENIZER.id("<span_end>")
 
 
+def ending_between(*pieces: str) -> Ending:
+    canvas = Canvas([], [], [], frozenset({END}))
+    return Ending(TOKENIZER, wholeness(canvas, InfillRequest(document="d", pieces=pieces)))
+
+
 def ended(
-    lines: Sequence[tuple[str, float]], pieces: tuple[str, str] = ("", "\n"), *, step: int = 1, is_over: bool = True
+    lines: Sequence[tuple[str, float]], pieces: tuple[str, str] = ("", "\n"), *, step: int = 1
 ) -> tuple[str, Span]:
     """What is left of `lines`, each with the probability that it is right, when `step` tokens come at a time."""
-    span, canvas = Span(start=0, limit=400), Canvas([], [], [], frozenset({END}))
-    ending = ending_of(canvas, InfillRequest(document="d", pieces=pieces), TOKENIZER)
+    span, ending = Span(start=0, limit=400), ending_between(*pieces)
     tokens, log_probs = list[int](), list[float]()
     for n, (line, probability) in enumerate(lines):
         new = TOKENIZER.encode("\n" * bool(n) + line)
         tokens += new
         log_probs += [math.log(probability) / max(len(new), 1)] * len(new)
-    if is_over:
-        tokens, log_probs = [*tokens, END], [*log_probs, -0.1]
+    tokens, log_probs = [*tokens, END], [*log_probs, -0.1]
     while span.finish is None and len(span.tokens) < len(tokens):
         n = len(span.tokens) + step
         span.tokens, span.log_probs = tokens[:n], log_probs[:n]
@@ -89,7 +92,7 @@ def test_writing_stops_where_no_further_line_can_be_worth_more() -> None:
 
 def test_a_line_that_was_cut_short_is_left_out_once_time_is_up() -> None:
     span = Span(start=0, limit=400)
-    ending = ending_of(Canvas([], [], [], frozenset({END})), InfillRequest(document="d", pieces=("", "\n")), TOKENIZER)
+    ending = ending_between("", "\n")
     span.tokens = TOKENIZER.encode("a = 1\nb =")
     span.log_probs, span.finish = [-0.01] * len(span.tokens), "deadline"
     ending.follow(span, {END})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 OPENER_OF = {")": "(", "]": "[", "}": "{"}
 CLOSER_OF = {opener: closer for closer, opener in OPENER_OF.items()}
-QUOTES = "\"'`"
+QUOTES = ('"', "'", "`")
 
 
 def closes(kept: str, dropped: str) -> bool:
