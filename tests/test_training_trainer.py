@@ -225,3 +225,22 @@ def test_unknown_recipe_and_missing_corpus_say_what_to_do(tmp_path: Path) -> Non
         runs.run("nonesuch", request, lambda entry: None)
     with pytest.raises(runs.BadRun, match="seedfill train corpus"):
         runs.run("trunk", request, lambda entry: None)
+
+
+def test_the_mean_of_the_weights_goes_on_where_a_run_does_and_is_what_is_exported(tmp_path: Path) -> None:
+    recipe = replace(TINY, mean_steps=4)
+    whole, seen = _trainer(recipe, tmp_path / "whole"), list[torch.Tensor]()
+    name = "model.layers.0.mlp.up_proj.weight"
+    whole.run(lambda entry: seen.append(whole.weights[name].detach().clone()) if "norm" in entry else None)
+    expected = torch.stack(seen[:4]).mean(0)
+    for weight in seen[4:]:
+        expected = expected.lerp(weight, 1 / 4)
+    _trainer(recipe, tmp_path / "cut", stop_after_steps=3).run(lambda entry: None)
+    resumed = _trainer(recipe, tmp_path / "cut")
+    assert resumed.resume()
+    resumed.run(lambda entry: None)
+    runs.export(resumed, tmp_path / "out")
+    exported, _ = runs.read_exported(tmp_path / "out")
+    assert torch.allclose(exported[name], expected, atol=1e-3)
+    assert not torch.allclose(exported[name], seen[-1], atol=1e-3)
+    assert torch.equal(resumed.weights[name], seen[-1])

@@ -54,6 +54,11 @@ class Recipe:
     warmup_steps: int = 50
     decay_share: float = 0.0
     """The last share of the steps in which the rates fall linearly to zero."""
+    mean_steps: int = 0
+    """Over how many of the last steps, about, the weights are averaged that are evaluated and exported; 0: none.
+
+    What a decay does for weights at a constant rate, without ending the run (Polyak averaging; arXiv 2209.14981).
+    """
     seed: int = 0
     corpus: Literal["packages", "stdlib", "codecs"] = "packages"
     """What is read: the built corpus, or the running Python's standard library (or its codecs), which all have."""
@@ -95,6 +100,7 @@ def trunk() -> Recipe:
         n_steps=1_000_000,
         n_rows=4,
         length=1024,
+        mean_steps=1_500,
     )
 
 

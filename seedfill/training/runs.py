@@ -147,16 +147,18 @@ def export_newest(name: str, folder: Path, out: Path) -> dict[str, Any]:
 
 
 def export(trainer: Trainer, out: Path) -> None:
-    """Write weights (bfloat16), config and tokenizer in Hugging Face layout, with the step they come from."""
+    """Write weights (bfloat16), or their mean where the recipe keeps one, config and tokenizer in Hugging Face layout,
+    with the step they come from."""
     inherited = trainer.inherited | ({"edits": True} if _teaches_edits(trainer.recipe) else {})
-    checkpoint.save(
-        out,
-        trainer.weights_model,
-        trainer.tokenizer,
-        max_positions=MAX_POSITIONS,
-        dtype=torch.bfloat16,
-        seedfill=notes(trainer.recipe.name, trainer.step, trainer.tokens_seen, inherited),
-    )
+    with trainer.averaged():
+        checkpoint.save(
+            out,
+            trainer.weights_model,
+            trainer.tokenizer,
+            max_positions=MAX_POSITIONS,
+            dtype=torch.bfloat16,
+            seedfill=notes(trainer.recipe.name, trainer.step, trainer.tokens_seen, inherited),
+        )
 
 
 def _teaches_edits(recipe: Recipe) -> bool:

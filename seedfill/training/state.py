@@ -1,4 +1,4 @@
-"""Training state on disk: weights, optimiser moments and the step, in safetensors, written atomically.
+"""Training state on disk: weights, their mean, optimiser moments and the step, in safetensors, written atomically.
 
 A state is one file, `step-NNNNNNNN.safetensors`; the newest two are kept. Nothing is unpickled. The data order needs
 no state: rows are drawn from (seed, step, row).
@@ -7,7 +7,7 @@ no state: rows are drawn from (seed, step, row).
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from seedfill.training.running_mean import RunningMean
 
 Optimisers = list[torch.optim.Optimizer]
 
@@ -25,18 +27,20 @@ class StateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """How far a run has come, and what the weights it started from said of themselves."""
+    """How far a run has come, what the weights it started from said of themselves, and the mean of its weights."""
 
     step: int
     tokens_seen: int | None
     """None in states from before it was counted."""
     inherited: dict[str, Any]
+    mean: RunningMean = field(default_factory=RunningMean)
 
 
 def save(folder: Path, saved: Saved, weights: dict[str, nn.Parameter], optimisers: Optimisers) -> Path:
     """Write a state and drop all but the newest two. A full disk leaves the older states untouched."""
     step = saved.step
     tensors = {f"weights/{name}": weight.detach() for name, weight in weights.items()}
+    tensors |= {f"mean/{name}": tensor for name, tensor in saved.mean.tensors.items()}
     tensors |= {key: value for key, value in _moments(weights, optimisers).items()}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:08}.safetensors"
@@ -61,6 +65,7 @@ def load_newest(folder: Path, weights: dict[str, nn.Parameter], optimisers: Opti
                 saved = _saved(file.metadata())
         except (OSError, SafetensorError):
             continue  # damaged: the one before it is whole
+        saved.mean.tensors |= {name: tensors.pop(f"mean/{name}") for name in weights if f"mean/{name}" in tensors}
         _restore(tensors, weights, optimisers, path)
         return saved
     return None
@@ -72,6 +77,7 @@ def _metadata(saved: Saved) -> dict[str, str]:
         "step": str(saved.step),
         "tokens_seen": json.dumps(saved.tokens_seen),
         "inherited": json.dumps(saved.inherited),
+        "mean_steps": str(saved.mean.n_steps),
     }
 
 
@@ -80,6 +86,7 @@ def _saved(metadata: dict[str, str]) -> Saved:
         step=int(metadata["step"]),
         tokens_seen=json.loads(metadata.get("tokens_seen", "null")),
         inherited=json.loads(metadata.get("inherited", "{}")),
+        mean=RunningMean(int(metadata.get("mean_steps", "0"))),
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -28,6 +29,7 @@ from seedfill.training.optimiser import make_optimisers
 from seedfill.training.own_model import as_model
 from seedfill.training.probe import probe
 from seedfill.training.recipes import Recipe
+from seedfill.training.running_mean import RunningMean
 from seedfill.training.samples import SampleSource
 
 Log = Callable[[dict[str, Any]], None]
@@ -85,6 +87,7 @@ class Trainer:
         """Tokens of the clean stream that gradients were taken over, padding left out."""
         self.inherited: dict[str, Any] = {}
         """What the weights that the run started from say of themselves, to be handed on."""
+        self.mean = RunningMean()
         self.rewarm_from = -(10**9)
         self.unsaved: str | None = None
         """Why the newest state could not be written; None where it was."""
@@ -95,7 +98,8 @@ class Trainer:
         """Go on exactly from the newest state in the folder; False where there is none."""
         saved = state.load_newest(self.options.folder, self.weights, self.optimisers)
         if saved is not None:
-            self.step, self.inherited = saved.step, saved.inherited
+            self.step, self.inherited, self.mean = saved.step, saved.inherited, saved.mean
+            self.mean.tensors = {name: tensor.to(self.options.device) for name, tensor in self.mean.tensors.items()}
             rows = saved.step * self.recipe.n_rows
             self.tokens_seen = rows * self.recipe.length if saved.tokens_seen is None else saved.tokens_seen
         self._publish()
@@ -131,13 +135,22 @@ class Trainer:
                 self._log(log, figures | {"tokens_per_s": round(rate, 1)})
                 logged_at, logged_tokens = now, self.tokens_seen
             if (self.step % self.options.evaluate_steps == 0 or self.step == last) and not self.is_stopped:
-                figures = self.evaluate() | self.probe()
+                with self.averaged():
+                    figures = self.evaluate() | self.probe()
                 self._log(log, {f"heldout_{key}": value for key, value in figures.items()})
             if now - saved_at > self.options.save_seconds or self.step == last or self.is_stopped:
                 self._save(log)
                 saved_at = time.monotonic()
             if self.is_stopped:
                 break
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """With the mean of the last weights, where the recipe keeps one, in place of the weights."""
+        with self.mean.in_place_of(self.weights):
+            self._publish()
+            yield
+        self._publish()
 
     def evaluate(self, n_batches: int = 4) -> dict[str, float]:
         """Mean losses on fixed rows of the held-out packages, in nats a token."""
@@ -229,6 +242,8 @@ class Trainer:
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+        if self.recipe.mean_steps:
+            self.mean.add(self.weights, self.recipe.mean_steps)
         self._publish()
 
     def _publish(self) -> None:
@@ -259,7 +274,7 @@ class Trainer:
     def _save(self, log: Log) -> None:
         if self.rank == 0:
             try:
-                saved = state.Saved(self.step, self.tokens_seen, self.inherited)
+                saved = state.Saved(self.step, self.tokens_seen, self.inherited, self.mean)
                 state.save(self.options.folder, saved, self.weights, self.optimisers)
                 self.unsaved = None
             except state.StateError as error:
