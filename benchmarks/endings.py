@@ -22,10 +22,10 @@ from sampler import resident
 from sampler.canvas import canvases
 from sampler.checkpoint import LoadedModel
 from sampler.denoise import denoise, read_context, start_row
+from sampler.faults import Faults, excerpt_at
 from sampler.messages import InfillRequest
 from sampler.paths import default_model_folder
 from sampler.scheduler import sampling_of
-from sampler.syntax import syntax_at
 from sampler.windows import prefix_window, suffix_window
 from seedfill.evaluation.metrics import parses
 from seedfill.evaluation.tasks import InfillTask, read_tasks, spread
@@ -103,13 +103,13 @@ def ends(model: LoadedModel, task: InfillTask) -> list[Place]:
     span, end_id = row.canvas.spans[0], model.profile.end_id
     tokens = [token for token in span.tokens if token != end_id]
     log_probs = read(model, canvas.context, [*tokens, end_id])
-    syntax, found, log_prob = syntax_at(*pieces, task.language), list[Place](), 0.0
+    faults, found, log_prob = Faults(excerpt_at(*pieces, task.language)), list[Place](), 0.0
     for n in range(len(tokens) + 1):
         span.tokens, span.finish = tokens[:n], "end"
         text = row.canvas.fill(span, model.tokenizer, model.profile.mask_id)
         is_last = n == len(tokens)
         if text.strip() and (is_last or model.tokenizer.decode(tokens[n : n + 1]).startswith("\n")):
-            is_whole = syntax is None or syntax.is_whole(text)
+            is_whole = faults.is_whole(text)
             end_log_prob = float(log_probs[n, end_id])
             found.append(Place(text=text, log_prob=log_prob, end_log_prob=end_log_prob, is_whole=is_whole))
         log_prob += 0.0 if is_last else float(log_probs[n, tokens[n]])

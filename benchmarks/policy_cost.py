@@ -19,9 +19,10 @@ from rich.table import Table
 from sampler import resident
 from sampler.checkpoint import LoadedModel
 from sampler.devices import wait_passively
+from sampler.job import Job
 from sampler.messages import Candidate, Event, InfillRequest, InfillResult, Policy
 from sampler.paths import default_model_folder
-from sampler.scheduler import Job, Scheduler
+from sampler.scheduler import Scheduler
 from seedfill.evaluation.latency import Plan, requests
 
 SETTINGS: tuple[tuple[Policy, int | None], ...] = (

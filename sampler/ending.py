@@ -2,21 +2,21 @@
 
 A model that has not learned where to stop writes on, and each line that it adds may spoil those before it. Up to the
 end of a line a text is worth its characters times the probability that all of it is right: what a person may expect to
-keep. Of the ends that leave the code around the text whole, with no fault that it had not before, the one worth most is
-taken; and once no further line can be worth more, nothing more is written.
+keep. Of the ends that leave the fewest faults in the code around the text, the one worth most is taken; and once none
+are left that a line could help and no further line can be worth more, nothing more is written.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from sampler.canvas import Canvas
 from sampler.families import FamilyProfile
+from sampler.faults import Faults, excerpt_at
 from sampler.messages import End, InfillRequest
 from sampler.span import Span
-from sampler.syntax import syntax_at
 from sampler.tokenizer import Tokenizer
 
 TOKEN_CHARACTERS = 4
@@ -25,6 +25,8 @@ HOPE = 0.95
 """How likely each token still to come is right, at best."""
 MAX_ENDS = 2
 """Lines that are written of a text that is worth nothing, while none leaves the code whole: a head, and its line."""
+OPENS = (":", "(", "[", "{", ",", "\\")
+"""What the first of them ends with then."""
 
 
 def is_open_ended(request: InfillRequest, profile: FamilyProfile) -> bool:
@@ -32,19 +34,10 @@ def is_open_ended(request: InfillRequest, profile: FamilyProfile) -> bool:
     return profile.causal_reading and len(request.pieces) == 2 and request.edit is None and not request.one_line
 
 
-def wholeness(canvas: Canvas, request: InfillRequest) -> Callable[[str], bool]:
-    """Whether a text leaves the code around the one span of `request` whole, as far as a grammar knows the language.
-
-    The code is parsed here, once for all candidates.
-    """
+def faults_around(canvas: Canvas, request: InfillRequest) -> Faults:
+    """Of the one span of `request`."""
     before, after = request.pieces
-    syntax = syntax_at(before, after, request.language)
-    line_end = "\n" if canvas.is_between_lines else ""
-
-    def is_whole(text: str) -> bool:
-        return syntax is None or syntax.is_whole(text + line_end)
-
-    return is_whole
+    return Faults(excerpt_at(before, after, request.language), "\n" if canvas.is_between_lines else "")
 
 
 def ends_of(canvas: Canvas, tokenizer: Tokenizer, mask_id: int) -> tuple[End, ...]:
@@ -62,28 +55,28 @@ def ends_of(canvas: Canvas, tokenizer: Tokenizer, mask_id: int) -> tuple[End, ..
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A place to end: behind how many tokens, whether the code is whole then, and the text's worth in characters."""
+    """A place to end: behind how many tokens, what is wrong with the code then, and the text's worth in characters."""
 
     n_tokens: int
+    n_faults: int
     is_whole: bool
     worth: float
 
     @property
-    def rank(self) -> tuple[bool, float]:
+    def rank(self) -> tuple[int, float]:
         """The higher the better."""
-        return self.is_whole, self.worth
+        return -self.n_faults, self.worth
 
 
 @dataclass(slots=True)
 class Ending:
     """Follows one span as it is written, and says where it ends.
 
-    `is_whole` says whether a text leaves the code around it whole; `begins` is what the first token says again of the
-    prefix.
+    `begins` is what the first token says again of the prefix.
     """
 
     tokenizer: Tokenizer
-    is_whole: Callable[[str], bool]
+    faults: Faults
     begins: str = ""
     best: Stop | None = None
     n_sure: int = 0
@@ -93,6 +86,15 @@ class Ending:
     _read: list[int] = field(default_factory=list)
     _log_prob: float = 0.0
     """That all that was read is right."""
+
+    @property
+    def stop(self) -> Stop:
+        """Where the text ends as things stand; without one, in its first place."""
+        return self.best or Stop(0, self.faults.left_by(""), self.faults.is_whole(""), 0.0)
+
+    def anew(self) -> Ending:
+        """Of another text in the same place."""
+        return Ending(self.tokenizer, self.faults, self.begins)
 
     def follow(self, span: Span, stop_ids: Collection[int]) -> None:
         """Read what was committed since; where the span has ended, or more does not pay, end it where it is best."""
@@ -125,21 +127,29 @@ class Ending:
         text = self._text.rstrip()
         if not text or text == self._last:
             return
-        end = Stop(len(self._read), self.is_whole(text), len(text.lstrip()) * math.exp(self._log_prob))
+        worth = len(text.lstrip()) * math.exp(self._log_prob)
+        end = Stop(len(self._read), self.faults.left_by(text), self.faults.is_whole(text), worth)
         self._last, self._n_ends = text, self._n_ends + 1
         self.n_sure = self.n_sure or end.n_tokens
         self.best = end if self.best is None else max(self.best, end, key=lambda one: one.rank)
 
-    def _pays(self, n_left: int) -> bool:
-        """Whether up to `n_left` more tokens could, if all goes well, be worth more than the best end.
-
-        Where no end leaves the code whole the next one may, as long as the text is worth a key, or there were few.
-        """
+    def hope(self, n_left: int) -> float:
+        """What up to `n_left` more tokens could make the text worth, if all goes well."""
         length, probability = len(self._text), math.exp(self._log_prob)
-        if self.best is None or not self.best.is_whole:
-            return self._n_ends < MAX_ENDS or length * probability >= 1
-        worths = ((length + TOKEN_CHARACTERS * n) * probability * HOPE**n for n in range(n_left + 1))
-        return max(worths) > self.best.worth
+        return max((length + TOKEN_CHARACTERS * n) * probability * HOPE**n for n in range(n_left + 1))
+
+    def _pays(self, n_left: int) -> bool:
+        """Whether up to `n_left` more tokens could be worth more than the best end.
+
+        Where no end leaves the code whole the next one may, as long as the text is worth a key, or has opened something
+        that is still to close.
+        """
+        if self.best is None:
+            return True
+        if self.best.is_whole:
+            return self.hope(n_left) > self.best.worth
+        is_open = self._n_ends < MAX_ENDS and self._last.endswith(OPENS)
+        return is_open or len(self._text) * math.exp(self._log_prob) >= 1
 
     @property
     def _text(self) -> str:

@@ -21,9 +21,10 @@ import torch
 
 from sampler import checkpoint, devices, resident
 from sampler.checkpoint import LoadedModel, ModelError
+from sampler.job import Job
 from sampler.messages import BadMessage, Event, Failure, InfillRequest, Loading
 from sampler.paths import data_folder, default_model_folder
-from sampler.scheduler import CANCELLED, Job, Scheduler, failure, is_out_of_memory
+from sampler.scheduler import CANCELLED, Scheduler, failure, is_out_of_memory
 
 Busy: TypeAlias = frozenset[LoadedModel]
 

@@ -1,4 +1,4 @@
-"""Drafts from the row itself: what followed the last two tokens where they stood before (prompt lookup decoding).
+"""Drafts from the row itself: what followed the last tokens where they stood before (prompt lookup decoding).
 
 Code says the same again and again, so that these drafts are often right, and they cost no pass. The causal reading has
 the last word on them, so no text comes out that token-by-token decoding would not have written.
@@ -12,23 +12,29 @@ MOST = 4
 """Tokens of a draft: more are seldom right to the end, and make a pass on a CPU dearer."""
 
 
+LENGTHS = (2, 1)
+"""Tokens that are looked for: two, and the last alone where they stood nowhere together."""
+
+
 class Lookup:
-    """The tokens of a growing row, and where each pair of them was last followed by another."""
+    """The tokens of a growing row, and where each pair of them, and each alone, was last followed by another."""
 
     def __init__(self, context: Sequence[int]) -> None:
         self._row: list[int] = []
-        self._followed: dict[tuple[int, int], int] = {}
+        self._followed: dict[tuple[int, ...], int] = {}
         self._read(context)
         self._n_context = len(self._row)
 
     def draft(self, written: Sequence[int]) -> list[int]:
         """At most `MOST` tokens to follow the context and what is written behind it, which only ever grows."""
         self._read(written[len(self._row) - self._n_context :])
-        at = self._followed.get((self._row[-2], self._row[-1])) if len(self._row) > 1 else None
+        places = (self._followed.get(tuple(self._row[-n:])) for n in LENGTHS)
+        at = next((place for place in places if place is not None), None)
         return [] if at is None else self._row[at : at + MOST]
 
     def _read(self, tokens: Sequence[int]) -> None:
         for token in tokens:
-            if len(self._row) > 1:
-                self._followed[self._row[-2], self._row[-1]] = len(self._row)
+            for n in LENGTHS:
+                if len(self._row) >= n:
+                    self._followed[tuple(self._row[-n:])] = len(self._row)
             self._row.append(token)

@@ -7,12 +7,8 @@ here: whoever owns the scheduler calls `round` until nothing is left.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from difflib import SequenceMatcher
 from itertools import groupby
 from weakref import WeakKeyDictionary
 
@@ -21,24 +17,21 @@ import torch
 from sampler.canvas import Canvas, canvases
 from sampler.checkpoint import LoadedModel, ModelError
 from sampler.clipping import clipped
-from sampler.denoise import Row, denoise_step, read_context, start_row, stop
-from sampler.ending import Ending, ends_of, is_open_ended, wholeness
+from sampler.denoise import denoise_step, read_context, start_row, stop
+from sampler.ending import Ending, faults_around, is_open_ended
 from sampler.families import FamilyProfile
+from sampler.forks import forks, needs_forks, prune
+from sampler.job import Job
 from sampler.kv_cache import ContextSlot, SlotCache
 from sampler.messages import (
     BadMessage,
-    CacheMiss,
-    Candidate,
     Edit,
-    Event,
     Failure,
     Finish,
     InfillRequest,
-    InfillResult,
     Policy,
-    Progress,
 )
-from sampler.span import Span
+from sampler.results import result, show_progress
 from sampler.surprise import surprise
 from sampler.unmask import CHECKED, EDIT_THRESHOLD, PARAMETERS, Sampling
 
@@ -48,48 +41,6 @@ CANDIDATE_TEMPERATURE = 0.8
 """Of all candidates but the first, where the request names none."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """A request on its way: who hears of it, since when, and its rows once it has been admitted."""
-
-    request: InfillRequest
-    on_event: Callable[[Event], None]
-    received: float = field(default_factory=time.monotonic)
-    load_s: float = 0.0
-    is_cancelled: bool = False
-    is_done: bool = False
-    model: LoadedModel | None = None
-    rows: list[Row] = field(default_factory=list)
-    tokens_computed: int = 0
-    cache_miss: CacheMiss = "uncached"
-    is_strange: bool = False
-    """Whether an edit is asked for in words that the model does not know, so that no confidence in it counts."""
-    shown: Progress | None = None
-
-    def cancel(self) -> None:
-        """Leave at the next control point; may be called from any thread, at any time."""
-        self.is_cancelled = True
-
-    def is_late(self, now: float) -> bool:
-        """Whether the deadline has passed."""
-        deadline = self.request.deadline_ms
-        return deadline is not None and (now - self.received) * 1000 >= deadline
-
-    def tell(self, event: Event) -> None:
-        """Pass an event on; a listener that fails has lost interest."""
-        try:
-            self.on_event(event)
-        except Exception:
-            _log.exception("a listener failed; its request is dropped")
-            self.is_cancelled = True
-
-    def end(self, event: InfillResult | Failure) -> None:
-        """The last event; rows, and with them the tails, are let go."""
-        if not self.is_done:
-            self.is_done, self.rows = True, []
-            self.tell(event)
 
 
 class Scheduler:
@@ -111,9 +62,12 @@ class Scheduler:
         job.model, job.is_strange = model, _is_strange(request, model)
         job.rows = [start_row(model, canvas.copy(), sampling, slot) for sampling in samplings for canvas in found]
         if is_open_ended(request, profile):
-            is_whole = wholeness(found[0], request)
+            faults = faults_around(found[0], request)
             for row in job.rows:
-                row.ending = Ending(model.tokenizer, is_whole, row.canvas.begins)
+                row.ending = Ending(model.tokenizer, faults, row.canvas.begins)
+            job.unbegun = None if request.stream else found[0]  # what was told of a text stays as it is
+            if faults.wants_head and self._fork(job) and samplings[0].is_checked:
+                del job.rows[0]  # its beginning is among the others
         self._count_admission(job, found[0])
         self.active.append(job)
 
@@ -171,7 +125,9 @@ class Scheduler:
             return
         self.counters["forwards"] += sum(row.n_forwards for job in jobs for row in job.rows) - before
         for job in jobs:
-            _show_progress(job, model)
+            if job.request.n_candidates == 1:
+                prune(job.rows)
+            show_progress(job, model)
 
     def _release(self) -> None:
         """Answer every job that has come to its end and take it out."""
@@ -182,18 +138,35 @@ class Scheduler:
                 job.end(CANCELLED)
             elif job.is_late(now):
                 self._answer(job, "deadline")
-            elif all(row.canvas.is_finished for row in job.rows):
+            elif all(row.canvas.is_finished for row in job.rows) and not self._goes_on(job):
                 self._answer(job)
         self.active = deque(job for job in self.active if not job.is_done)
+
+    def _goes_on(self, job: Job) -> bool:
+        """Whether other beginnings are tried, once, where all that was written leaves a fault."""
+        return all(map(needs_forks, job.rows)) and self._fork(job)
+
+    def _fork(self, job: Job) -> bool:
+        """Add rows with other beginnings, where there were none yet; False where that was not to be."""
+        if job.unbegun is None or job.model is None:
+            return False
+        unbegun, job.unbegun = job.unbegun, None
+        try:
+            job.rows += forks(job.model, job.rows[0], unbegun)
+        except Exception:
+            _log.exception("no other beginnings could be tried")  # what was written is answered
+            return False
+        self.counters["forks"] += 1
+        return True
 
     def _answer(self, job: Job, finish: Finish | None = None) -> None:
         if job.is_done or job.model is None:
             return
         for row in job.rows if finish else ():
             stop(row, finish or "end")
-        result = _result(job, job.model)
-        self.counters["tokens"] += sum(candidate.tokens for candidate in result.candidates)
-        job.end(result)
+        found = result(job, job.model)
+        self.counters["tokens"] += sum(candidate.tokens for candidate in found.candidates)
+        job.end(found)
 
     def _read(self, job: Job, canvas: Canvas, model: LoadedModel) -> ContextSlot | None:
         """The context's slot, read as far as no earlier request has; None where the family cannot keep one."""
@@ -304,89 +277,3 @@ def sampling_of(request: InfillRequest, model: LoadedModel, index: int) -> Sampl
 
 def _model_key(job: Job) -> int:
     return id(job.model)
-
-
-def _show_progress(job: Job, model: LoadedModel) -> None:
-    if not job.request.stream or not job.rows:
-        return
-    row = job.rows[0]
-    event = Progress(fills=_fills(row.canvas, model), committed=_committed(row, model) if len(job.rows) == 1 else "")
-    if event != job.shown:
-        job.shown = event
-        job.tell(event)
-
-
-def _fills(canvas: Canvas, model: LoadedModel) -> tuple[str, ...]:
-    return canvas.fills(model.tokenizer, model.profile.mask_id)
-
-
-def _committed(row: Row, model: LoadedModel) -> str:
-    """What of the first span will not change any more; half a character at its end is left out, as it still may."""
-    span = row.canvas.spans[0]
-    n_sure = row.ending.n_sure if row.ending and span.finish is None else 0
-    frozen = replace(span, block=None, draft=None, tokens=span.tokens[: n_sure or None])
-    return row.canvas.fill(frozen, model.tokenizer, model.profile.mask_id).rstrip("\ufffd")
-
-
-def _result(job: Job, model: LoadedModel) -> InfillResult:
-    """The request's candidates: those that came to an end before those cut short, then by mean log-probability."""
-    ranked = sorted(job.rows, key=_rank, reverse=True)
-    return InfillResult(
-        candidates=tuple(_candidate(row, job, model) for row in ranked[: job.request.n_candidates]),
-        model=model.id,
-        device=model.device.type,
-        ms=(time.monotonic() - job.received - job.load_s) * 1000,
-        load_ms=job.load_s * 1000,
-        tokens_computed=job.tokens_computed,
-        cache_miss=job.cache_miss,
-    )
-
-
-def _candidate(row: Row, job: Job, model: LoadedModel) -> Candidate:
-    spans = row.canvas.spans
-    has_ends = len(spans) == 1 and job.request.edit is None
-    log_probs = [log_prob for span in spans for log_prob in _telling(span, row.sampling)]
-    return Candidate(
-        fills=_fills(row.canvas, model),
-        tokens=sum(row.canvas.n_tokens(span, model.tokenizer) for span in spans),
-        forwards=row.n_forwards,
-        confidence=0.0 if job.is_strange else _mean(map(math.exp, log_probs)),
-        finish=_finish(row.canvas),
-        ends=ends_of(row.canvas, model.tokenizer, model.profile.mask_id) if has_ends else (),
-    )
-
-
-def _telling(span: Span, sampling: Sampling) -> list[float]:
-    """The log-probabilities that say how sure the model was: all, or of an edit those of what it changed.
-
-    Old code that was judged has been spoken of already. Otherwise what stays is sure anyway, and where something was
-    left out, the token behind the gap speaks for it.
-    """
-    if span.judged and not sampling.is_checked:
-        return span.judged
-    old = span.old if span.draft is None else span.draft.tokens
-    if old is None:
-        return span.log_probs
-    same = SequenceMatcher(None, old, span.tokens, autojunk=False).get_matching_blocks()
-    kept = {b + i for _, b, size in same for i in range(size)}
-    gaps = {b for (a, b, _), (x, y, n) in zip(same[1:], same, strict=False) if a > x + n and b == y + n}
-    gaps |= {0} if same[0].a > same[0].b == 0 else set()
-    telling = [p for i, p in enumerate(span.log_probs) if i not in kept or i in gaps]
-    return telling or span.log_probs
-
-
-def _finish(canvas: Canvas) -> Finish:
-    """The least happy way in which a span ended."""
-    ends = {span.finish for span in canvas.spans}
-    order: tuple[Finish, ...] = ("cancelled", "deadline", "length")
-    return next((end for end in order if end in ends), "end")
-
-
-def _rank(row: Row) -> tuple[bool, float]:
-    log_probs = [log_prob for span in row.canvas.spans for log_prob in span.log_probs]
-    return _finish(row.canvas) != "deadline", _mean(log_probs, empty=-math.inf)
-
-
-def _mean(values: Iterable[float], empty: float = 0.0) -> float:
-    found = list(values)
-    return sum(found) / len(found) if found else empty

@@ -112,6 +112,8 @@ class Span:
     """Log-probabilities that say how sure the model was of what it did to the old code, and of what it left."""
     old: list[int] | None = None
     """Of an edit in place, which begins with masks: the old code, by which it is told what to keep."""
+    given: list[int] = field(default_factory=list)
+    """What the text is to begin with."""
     guess: list[int] = field(default_factory=list)
     """What the pass that committed the last block drafted behind `next_token`."""
 
@@ -120,7 +122,7 @@ class Span:
 
         It has at most `size` text tokens, or `draft_size` where they are old code.
         """
-        locked = [*self.anchor, *([] if self.next_token is None else [self.next_token])]
+        locked = [*self.anchor, *self.given, *([] if self.next_token is None else [self.next_token])]
         self.block = block = Block(
             start=self.start + len(self.tokens),
             tokens=torch.tensor(locked, dtype=torch.long),
@@ -165,7 +167,7 @@ class Span:
         self.log_probs += log_probs
         self.judged += self.block.judgements + self.block.doubts
         self.start += self.block.n_anchor
-        self.anchor, self.block, self.next_token, self.guess = [], None, None, []
+        self.anchor, self.given, self.block, self.next_token, self.guess = [], [], None, None, []
         if text and text[-1] in stop_ids:
             self.finish = "end"
         elif len(self.tokens) >= self.limit:

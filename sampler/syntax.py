@@ -17,6 +17,8 @@ from functools import cache, cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from sampler import excerpts
+
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Parser, Tree
 
@@ -75,8 +77,6 @@ _WITH_STATEMENTS = frozenset(
     }
 )
 """What holds statements in Python, blocks apart from their heads."""
-_LONG_DELIMITERS = {"python": ('"""', "'''"), "javascript": ("`",), "typescript": ("`",)}
-"""What opens and closes text of several lines: a window must not begin inside it."""
 _BRACKETS = frozenset("()[]{}")
 _QUOTE = re.compile(rb"\"{3}|'{3}|[\"'`]")
 _LINE_END = re.compile("\n")
@@ -142,10 +142,10 @@ class Syntax:
         found = self.inserted(text)
         return found.n_errors > self.n_errors or found.n_indented > self.n_indented
 
-    def is_whole(self, text: str) -> bool:
-        """Whether `text` brings no fault with it and no head without a block; one before the cursor gets its own."""
-        least = min(self.n_empty, self.inserted("pass").n_empty) if self.n_empty else 0
-        return not self.is_worse(text) and self.inserted(text).n_empty <= least
+    @property
+    def n_faults(self) -> int:
+        """All of these."""
+        return self.n_errors + self.n_indented + self.n_empty
 
     @cached_property
     def _blocks(self) -> list[Node]:
@@ -375,7 +375,7 @@ def _window_start(before: str, language: str) -> int:
         return 0
     first = before.find("\n", earliest) + 1 or earliest
     latest = min(earliest + WINDOW_BEFORE // 2, len(before))
-    delimiters = _LONG_DELIMITERS.get(language, ())
+    delimiters = excerpts.LONG_DELIMITERS.get(language, ())
     is_odd = {one: before.count(one, 0, first) % 2 for one in delimiters}  # the only look at all that stands before
 
     def is_outside(line: int) -> bool:

@@ -19,9 +19,10 @@ from sampler.chat import chat_edit
 from sampler.checkpoint import LoadedModel
 from sampler.denoise import denoise, start_row
 from sampler.families.chat import ChatFrame, chat_frame
+from sampler.job import Job
 from sampler.messages import BadMessage, Event, InfillRequest, InfillResult
 from sampler.rewriting import edit_request
-from sampler.scheduler import Job, Scheduler
+from sampler.scheduler import Scheduler
 from sampler.span import Span
 from sampler.unmask import Sampling
 from tests.support.tiny_model import make_tiny_model, tiny_shape, tiny_tokenizer

@@ -19,8 +19,9 @@ from sampler.checkpoint import LoadedModel
 from sampler.denoise import Row, denoise, denoise_step, read_context, start_row, stop
 from sampler.draft import Draft
 from sampler.families import FamilyProfile
+from sampler.job import Job
 from sampler.messages import BadMessage, Edit, Failure, InfillRequest, InfillResult
-from sampler.scheduler import Job, Scheduler
+from sampler.scheduler import Scheduler
 from sampler.unmask import Sampling
 from tests.support.tiny_model import tiny_backbone, tiny_shape
 from tests.test_sampler_denoise import DREAM_MODEL, FIRST_TEXT, MODEL, SEEDFILL, TOKENIZER, VOCAB, make_canvas
@@ -272,7 +273,7 @@ def test_what_cannot_be_edited_is_said_in_a_sentence(ask: Callable[[], Any], sen
 
 
 def test_confidence_speaks_of_what_changed() -> None:
-    from sampler.scheduler import _telling
+    from sampler.results import _telling
 
     span = Canvas([], [], make_canvas(20, 20).spans, STOP).spans[0]
     span.draft = Draft([A, B, C, D, END], [False] * 5)

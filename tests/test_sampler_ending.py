@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from sampler.canvas import Canvas
-from sampler.ending import Ending, ends_of, wholeness
+from sampler.ending import Ending, ends_of, faults_around
 from sampler.messages import InfillRequest
 from sampler.span import Span
 from tests.support.tiny_model import tiny_tokenizer
@@ -19,7 +19,7 @@ END = TOKENIZER.id("<span_end>")
 
 def ending_between(*pieces: str) -> Ending:
     canvas = Canvas([], [], [], frozenset({END}))
-    return Ending(TOKENIZER, wholeness(canvas, InfillRequest(document="d", pieces=pieces)))
+    return Ending(TOKENIZER, faults_around(canvas, InfillRequest(document="d", pieces=pieces)))
 
 
 def ended(

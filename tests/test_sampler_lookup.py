@@ -1,4 +1,4 @@
-"""Drafts are what followed the last two tokens at the latest place where they stood before."""
+"""Drafts are what followed the last two tokens, or the last, at the latest place where they stood before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from sampler.lookup import MOST, Lookup
         ([1, 2, 3, 1, 2], [], [3, 1, 2]),
         ([1, 2, 3, 4, 5, 6, 7, 8, 1], [2], [3, 4, 5, 6]),
         ([1, 2, 3, 9, 1, 2, 4, 9], [1, 2], [4, 9, 1, 2]),
-        ([1, 2, 3], [2, 2], []),
+        ([1, 2, 3], [2, 2], [2]),
+        ([1, 2, 3, 4, 9], [2], [3, 4, 9, 2]),
+        ([1, 2, 5, 7, 2, 6, 1], [2], [5, 7, 2, 6]),
         ([5], [5, 5], [5]),
         ([1], [2, 3, 1, 2], [3, 1, 2]),
     ],

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from sampler import checkpoint, scheduler
 from sampler.checkpoint import LoadedModel
+from sampler.job import Job
 from sampler.messages import BadMessage, Event, Failure, InfillRequest, InfillResult, Policy, Progress, Snippet
-from sampler.scheduler import MAX_ROWS, Job, Scheduler
+from sampler.scheduler import MAX_ROWS, Scheduler
 from tests.support.tiny_model import make_tiny_model
 
 

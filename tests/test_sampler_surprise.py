@@ -10,9 +10,10 @@ import pytest
 from lsp_server.presets import PRESETS
 from sampler import checkpoint
 from sampler.checkpoint import LoadedModel
+from sampler.job import Job
 from sampler.messages import Edit, Event, InfillRequest, InfillResult
 from sampler.paths import default_model_folder
-from sampler.scheduler import Job, Scheduler
+from sampler.scheduler import Scheduler
 from sampler.surprise import surprise
 from tests.test_sampler_denoise import MODEL
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sampler import syntax as syntax_module
+from sampler.faults import Faults
 from sampler.syntax import WINDOW_AFTER, WINDOW_BEFORE, Syntax, holes, languages, parser_for, syntax_at
 
 
@@ -103,7 +104,7 @@ def test_errors_before_and_after_an_insertion(marked: str, inserted: str, change
 )
 def test_what_is_worse_and_what_is_whole(marked: str, inserted: str, is_worse: bool, is_whole: bool) -> None:
     found = syntax(marked)
-    assert (found.is_worse(inserted), found.is_whole(inserted)) == (is_worse, is_whole)
+    assert (found.is_worse(inserted), Faults(found).is_whole(inserted)) == (is_worse, is_whole)
 
 
 @pytest.mark.parametrize("path", sorted(Path(syntax_module.__file__).parent.glob("*.py")), ids=lambda path: path.name)

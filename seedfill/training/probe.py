@@ -8,8 +8,9 @@ from dataclasses import replace
 import torch
 
 from sampler.checkpoint import LoadedModel
+from sampler.job import Job
 from sampler.messages import Event, Failure, InfillRequest, InfillResult, Policy
-from sampler.scheduler import Job, Scheduler
+from sampler.scheduler import Scheduler
 from sampler.windows import prefix_window, suffix_window
 from seedfill.training.corpus import Document
 

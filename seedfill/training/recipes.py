@@ -178,7 +178,10 @@ def edit_branch() -> Recipe:
 
 
 def release() -> Recipe:
-    """Both streams together, completion first and edits kept: a branch that goes on from one that edits."""
+    """Both streams together, completion first and edits kept: a branch that goes on from one that edits.
+
+    Next tokens weigh most: they are what text is written by, and masks, whose gradients are noisier, learn as well.
+    """
     edits = edit_branch()
     return replace(
         edits,
@@ -188,8 +191,9 @@ def release() -> Recipe:
         noise=replace(edits.noise, edited_share=0.15),
         n_steps=1_500,
         n_live=448,
-        matrix_lr=0.01,
-        other_lr=0.002,
+        next_token_factor=8.0,
+        matrix_lr=0.008,
+        other_lr=0.0015,
         decay_share=0.7,
         seed=5,
     )

@@ -16,8 +16,9 @@ import torch
 
 from sampler.backbone import Backbone, BackboneConfig
 from sampler.checkpoint import LoadedModel
+from sampler.job import Job
 from sampler.messages import Event, InfillRequest, Policy
-from sampler.scheduler import Job, Scheduler
+from sampler.scheduler import Scheduler
 from sampler.windows import prefix_window, suffix_window
 from seedfill.evaluation.infill import InfillOptions
 from seedfill.evaluation.tasks import InfillTask

@@ -1,0 +1,68 @@
+"""What a text would leave wrong with the code around the place where it is written, as far as a grammar can tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from sampler import excerpts
+from sampler.syntax import Syntax, syntax_at
+
+
+@dataclass(frozen=True)
+class Faults:
+    """The code around one place, parsed once for all that could be written there."""
+
+    syntax: Syntax | None
+    """None where no grammar knows the language: then nothing is a fault."""
+    line_end: str = ""
+    """What comes behind every text."""
+
+    def left_by(self, text: str) -> int:
+        """How much is wrong once `text` stands there."""
+        return self.syntax.inserted(text + self.line_end).n_faults if self.syntax else 0
+
+    def is_whole(self, text: str) -> bool:
+        """Whether `text` brings no fault with it and takes away those that a line in its place can take away."""
+        return self.left_by(text) <= self._least
+
+    @cached_property
+    def wants_head(self) -> bool:
+        """Whether a block behind the place lacks its head: a statement would leave a fault that a head does not."""
+        statements, heads = self._left_by_plain_lines
+        return min(heads, default=0) < min(statements, default=0)
+
+    @cached_property
+    def _least(self) -> int:
+        """What no line could help: the least of what plain ones leave, and none."""
+        statements, heads = self._left_by_plain_lines
+        return min([self.syntax.n_faults if self.syntax else 0, *statements, *heads])
+
+    @cached_property
+    def _left_by_plain_lines(self) -> tuple[list[int], list[int]]:
+        """Of Python, what a plain statement and a plain head leave, each as far right as the line before and one level
+        further.
+        """
+        if self.syntax is None or self.syntax.language != "python":
+            return [], []
+        last = self.syntax.source[: self.syntax.start].decode(errors="replace").rstrip().rsplit("\n", 1)[-1]
+        indent = last[: len(last) - len(last.lstrip())]
+        lines = [[f"{at}{line}\n" for at in (indent, f"{indent}    ")] for line in ("pass", "if _:")]
+        statements, heads = [[self.syntax.inserted(line).n_faults for line in plain] for plain in lines]
+        return statements, heads
+
+
+def excerpt_at(before: str, after: str, language: str) -> Syntax | None:
+    """The syntax around a place in a part of a file: of what reads with the fewest faults, most."""
+    whole = syntax_at(before, after, language)
+    if whole is None or not whole.n_faults:
+        return whole
+
+    def read(start: int, end: int) -> int:
+        found = syntax_at(before[start:], after[:end], language)
+        return found.n_faults if found else 0
+
+    end = min(excerpts.ends(after, language), key=lambda end: read(0, end))
+    start = min(excerpts.starts(before, language), key=lambda start: read(start, end))
+    end = min(excerpts.ends(after, language), key=lambda end: read(start, end))
+    return syntax_at(before[start:], after[:end], language)
