@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -62,7 +63,16 @@ def excerpt_at(before: str, after: str, language: str) -> Syntax | None:
         found = syntax_at(before[start:], after[:end], language)
         return found.n_faults if found else 0
 
-    end = min(excerpts.ends(after, language), key=lambda end: read(0, end))
-    start = min(excerpts.starts(before, language), key=lambda start: read(start, end))
-    end = min(excerpts.ends(after, language), key=lambda end: read(start, end))
+    end = _clearest(excerpts.ends(after, language), lambda end: read(0, end))
+    start = _clearest(excerpts.starts(before, language), lambda start: read(start, end))
+    end = _clearest(excerpts.ends(after, language), lambda end: read(start, end))
     return syntax_at(before[start:], after[:end], language)
+
+
+def _clearest(edges: list[int], n_faults: Callable[[int], int]) -> int:
+    """The first of the edges that leave the fewest faults; one without any is not bettered."""
+    best, least = edges[0], n_faults(edges[0])
+    for edge in edges[1:]:
+        if least and (n := n_faults(edge)) < least:
+            best, least = edge, n
+    return best
