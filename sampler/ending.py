@@ -55,16 +55,23 @@ def ends_of(canvas: Canvas, tokenizer: Tokenizer, mask_id: int) -> tuple[End, ..
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A place to end: behind how many tokens, what is wrong with the code then, and the text's worth in characters."""
+    """A place to end: behind how many tokens, what is wrong with the code then, and how likely the text is."""
 
     n_tokens: int
     n_faults: int
     is_whole: bool
-    worth: float
+    log_prob: float
+    length: int
+    """In characters."""
+
+    @property
+    def worth(self) -> float:
+        """In characters."""
+        return self.length * math.exp(self.log_prob)
 
     @property
     def rank(self) -> tuple[int, float]:
-        """The higher the better."""
+        """Among ends of one text: the higher the better."""
         return -self.n_faults, self.worth
 
 
@@ -79,18 +86,23 @@ class Ending:
     faults: Faults
     begins: str = ""
     best: Stop | None = None
+    log_prob: float = 0.0
+    """Of all that was read."""
     n_sure: int = 0
     """Tokens up to the first end: no fill is shorter."""
     _n_ends: int = 0
     _last: str = ""
     _read: list[int] = field(default_factory=list)
-    _log_prob: float = 0.0
-    """That all that was read is right."""
 
     @property
     def stop(self) -> Stop:
         """Where the text ends as things stand; without one, in its first place."""
-        return self.best or Stop(0, self.faults.left_by(""), self.faults.is_whole(""), 0.0)
+        return self.best or Stop(0, self.faults.left_by(""), self.faults.is_whole(""), -math.inf, 0)
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Among texts with other beginnings: the higher the better."""
+        return -self.stop.n_faults, self.stop.log_prob
 
     def anew(self) -> Ending:
         """Of another text in the same place."""
@@ -118,7 +130,7 @@ class Ending:
         if written.startswith("\n"):
             self._offer_end()
         self._read.append(token)
-        self._log_prob += log_prob
+        self.log_prob += log_prob
         if written.endswith("\n") and not written.startswith("\n"):
             self._offer_end()
 
@@ -127,29 +139,26 @@ class Ending:
         text = self._text.rstrip()
         if not text or text == self._last:
             return
-        worth = len(text.lstrip()) * math.exp(self._log_prob)
-        end = Stop(len(self._read), self.faults.left_by(text), self.faults.is_whole(text), worth)
+        n_faults, is_whole = self.faults.left_by(text), self.faults.is_whole(text)
+        end = Stop(len(self._read), n_faults, is_whole, self.log_prob, len(text.lstrip()))
         self._last, self._n_ends = text, self._n_ends + 1
         self.n_sure = self.n_sure or end.n_tokens
         self.best = end if self.best is None else max(self.best, end, key=lambda one: one.rank)
 
-    def hope(self, n_left: int) -> float:
-        """What up to `n_left` more tokens could make the text worth, if all goes well."""
-        length, probability = len(self._text), math.exp(self._log_prob)
-        return max((length + TOKEN_CHARACTERS * n) * probability * HOPE**n for n in range(n_left + 1))
-
     def _pays(self, n_left: int) -> bool:
-        """Whether up to `n_left` more tokens could be worth more than the best end.
+        """Whether up to `n_left` more tokens could, if all goes well, be worth more than the best end.
 
         Where no end leaves the code whole the next one may, as long as the text is worth a key, or has opened something
         that is still to close.
         """
         if self.best is None:
             return True
+        length, probability = len(self._text), math.exp(self.log_prob)
         if self.best.is_whole:
-            return self.hope(n_left) > self.best.worth
+            worths = ((length + TOKEN_CHARACTERS * n) * probability * HOPE**n for n in range(n_left + 1))
+            return max(worths) > self.best.worth
         is_open = self._n_ends < MAX_ENDS and self._last.endswith(OPENS)
-        return is_open or len(self._text) * math.exp(self._log_prob) >= 1
+        return is_open or length * probability >= 1
 
     @property
     def _text(self) -> str:

@@ -2,11 +2,12 @@
 
 What a model writes by taking the likeliest token each time is not always what the place asks for: a block that stands
 below needs a head, and the likeliest line may be none. So where it leaves a fault that another line would not, a few
-other beginnings are written on, all at once, and the text that leaves the fewest faults is taken.
+other beginnings are written on, all at once, and of the texts that leave the fewest faults the likeliest is taken.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -47,17 +48,11 @@ def forks(model: Model, row: Row, canvas: Canvas) -> list[Row]:
 
 
 def prune(rows: Sequence[Row]) -> None:
-    """End the rows that cannot come to be worth more than one that leaves the code whole already."""
+    """End the rows whose text is less likely already than one that has ended and leaves the code whole."""
     ends = [row.ending.stop for row in rows if row.ending and row.canvas.is_finished]
-    most = max((end.worth for end in ends if end.is_whole), default=None)
+    least = max((end.log_prob for end in ends if end.is_whole), default=-math.inf)
     for row in rows:
-        span = row.canvas.spans[0]
-        if (
-            most is not None
-            and row.ending
-            and not span.finish
-            and row.ending.hope(span.limit - len(span.tokens)) <= most
-        ):
+        if row.ending and not row.canvas.is_finished and row.ending.log_prob < least:
             stop(row, "end")
 
 

@@ -98,7 +98,7 @@ def _finish(canvas: Canvas) -> Finish:
 def _rank(row: Row) -> tuple[bool, int, float]:
     is_finished = _finish(row.canvas) != "deadline"
     if row.ending is not None:
-        return is_finished, *row.ending.stop.rank
+        return is_finished, *row.ending.rank
     log_probs = [log_prob for span in row.canvas.spans for log_prob in span.log_probs]
     return is_finished, 0, _mean(log_probs, empty=-math.inf)
 
