@@ -27,6 +27,11 @@ def needs_forks(row: Row) -> bool:
     return row.ending is not None and row.canvas.is_finished and not row.ending.stop.is_whole
 
 
+def can_fork(row: Row) -> bool:
+    """Whether its context has been read, and there is room for a beginning."""
+    return row.slot is not None and row.canvas.spans[0].limit > 1
+
+
 def forks(model: Model, row: Row, canvas: Canvas) -> list[Row]:
     """Rows that begin with the likeliest two tokens, those of `row` apart; `canvas` is its own, before it was begun."""
     own = row.canvas.spans[0].tokens[:2]

@@ -20,7 +20,7 @@ from sampler.clipping import clipped
 from sampler.denoise import denoise_step, read_context, start_row, stop
 from sampler.ending import Ending, faults_around, is_open_ended
 from sampler.families import FamilyProfile
-from sampler.forks import forks, needs_forks, prune
+from sampler.forks import can_fork, forks, needs_forks, prune
 from sampler.job import Job
 from sampler.kv_cache import ContextSlot, SlotCache
 from sampler.messages import (
@@ -148,7 +148,7 @@ class Scheduler:
 
     def _fork(self, job: Job) -> bool:
         """Add rows with other beginnings, where there were none yet; False where that was not to be."""
-        if job.unbegun is None or job.model is None:
+        if job.unbegun is None or job.model is None or not can_fork(job.rows[0]):
             return False
         unbegun, job.unbegun = job.unbegun, None
         try:

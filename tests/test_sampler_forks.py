@@ -62,3 +62,14 @@ def test_a_block_without_its_head_is_met_with_other_beginnings_at_once(model: Lo
 def test_a_language_without_a_grammar_has_no_faults(model: LoadedModel) -> None:
     _, board = answer(model, InfillRequest(document="d", pieces=PLACES[1], max_tokens=24, language="fortran"))
     assert board.counters["forks"] == 0
+
+
+@pytest.mark.parametrize("changes", [{"max_tokens": 1}, {"max_tokens": 2}, {"deadline_ms": 0}, {"n_candidates": 3}])
+def test_where_there_is_no_room_or_time_what_was_written_is_answered(
+    model: LoadedModel, changes: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    request = replace(InfillRequest(document="d", pieces=PLACES[1], max_tokens=24), **changes)
+    result, _ = answer(model, request)
+    assert len(result.candidates) == request.n_candidates
+    assert all(candidate.tokens <= request.max_tokens for candidate in result.candidates)
+    assert not caplog.records
