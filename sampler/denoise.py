@@ -54,6 +54,8 @@ class Row:
     """Where its one span ends, unless it is left to the model alone."""
     n_forwards: int = 0
     """Passes over a live block, commits and refreshes included, reading the context apart."""
+    n_before: int = 0
+    """Passes that were made of other rows before this one could begin."""
     lookup: Lookup | None = None
     """Under `lookup`: where its drafts come from."""
     edits_left: int = 0
@@ -175,8 +177,9 @@ def _open_blocks(model: Model, row: Row) -> None:
     for span in closed:
         size = 1 if row.is_fused and not span.guess else row.sampling.block_size  # no masks where passes only check
         if row.lookup is not None and span.next_token is not None:
-            span.guess = _until_end(row.canvas, row.lookup.draft([*span.tokens, span.next_token]))
-            size = 1 + len(span.guess)
+            begun = [*span.given, span.next_token]
+            span.guess = _until_end(row.canvas, row.lookup.draft([*span.tokens, *begun]))
+            size = len(begun) + len(span.guess)
         span.open_block(size, profile.mask_id, row.sampling.draft_size)
         row.edits_left = row.sampling.n_edit_steps
     if row.slot is None and (closed or profile.cache == "none"):

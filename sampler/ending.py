@@ -26,7 +26,7 @@ HOPE = 0.95
 MAX_ENDS = 2
 """Lines that are written of a text that is worth nothing, while none leaves the code whole: a head, and its line."""
 OPENS = (":", "(", "[", "{", ",", "\\")
-"""What the first of them ends with then."""
+"""What such a head ends with, at least."""
 
 
 def is_open_ended(request: InfillRequest, profile: FamilyProfile) -> bool:
@@ -96,8 +96,9 @@ class Ending:
 
     @property
     def stop(self) -> Stop:
-        """Where the text ends as things stand; without one, in its first place."""
-        return self.best or Stop(0, self.faults.left_by(""), self.faults.is_whole(""), -math.inf, 0)
+        """Where the text ends as things stand: without an end, where it was cut off, which is likely of none."""
+        text = self._text
+        return self.best or Stop(len(self._read), self.faults.left_by(text), self.faults.is_whole(text), -math.inf, 0)
 
     @property
     def rank(self) -> tuple[int, float]:

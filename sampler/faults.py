@@ -8,6 +8,7 @@ from functools import cached_property
 
 from sampler import excerpts
 from sampler.syntax import Syntax, syntax_at
+from sampler.windows import PREFIX_CHARACTERS, SUFFIX_CHARACTERS
 
 
 @dataclass(frozen=True)
@@ -42,19 +43,26 @@ class Faults:
     @cached_property
     def _left_by_plain_lines(self) -> tuple[list[int], list[int]]:
         """Of Python, what a plain statement and a plain head leave, each as far right as the line before and one level
-        further.
+        further, as far as the place's own line is not there yet; inside a line there is none.
         """
         if self.syntax is None or self.syntax.language != "python":
             return [], []
-        last = self.syntax.source[: self.syntax.start].decode(errors="replace").rstrip().rsplit("\n", 1)[-1]
+        before = self.syntax.source[: self.syntax.start].decode(errors="replace")
+        last, own = before.rstrip().rpartition("\n")[2], before.rpartition("\n")[2]
+        if own.strip():
+            return [], []
         indent = last[: len(last) - len(last.lstrip())]
-        lines = [[f"{at}{line}\n" for at in (indent, f"{indent}    ")] for line in ("pass", "if _:")]
+        places = [at.removeprefix(own) for at in (indent, f"{indent}    ")]
+        lines = [[f"{at}{line}\n" for at in places] for line in ("pass", "if _:")]
         statements, heads = [[self.syntax.inserted(line).n_faults for line in plain] for plain in lines]
         return statements, heads
 
 
 def excerpt_at(before: str, after: str, language: str) -> Syntax | None:
-    """The syntax around a place in a part of a file: of what reads with the fewest faults, most."""
+    """The syntax around a place in a part of a file: of what reads with the fewest faults, most.
+
+    What is shorter than any window was not cut, so that a bracket in it that is open was opened by a person.
+    """
     whole = syntax_at(before, after, language)
     if whole is None or not whole.n_faults:
         return whole
@@ -63,9 +71,11 @@ def excerpt_at(before: str, after: str, language: str) -> Syntax | None:
         found = syntax_at(before[start:], after[:end], language)
         return found.n_faults if found else 0
 
-    end = _clearest(excerpts.ends(after, language), lambda end: read(0, end))
-    start = _clearest(excerpts.starts(before, language), lambda start: read(start, end))
-    end = _clearest(excerpts.ends(after, language), lambda end: read(start, end))
+    ends = excerpts.ends(after, language) if len(after) > SUFFIX_CHARACTERS // 2 else [len(after)]
+    starts = excerpts.starts(before, language) if len(before) > PREFIX_CHARACTERS // 2 else [0]
+    end = _clearest(ends, lambda end: read(0, end))
+    start = _clearest(starts, lambda start: read(start, end))
+    end = _clearest(ends, lambda end: read(start, end))
     return syntax_at(before[start:], after[:end], language)
 
 

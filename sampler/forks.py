@@ -62,9 +62,9 @@ def prune(rows: Sequence[Row]) -> None:
 
 
 def _beginning(model: Model, row: Row, canvas: Canvas, tokens: Sequence[int], sampling: Sampling) -> Row:
-    """A row like `row`, whose text begins with `tokens`; it counts the passes that came before it."""
+    """A row like `row`, whose text begins with `tokens`; before it were that one's passes and one to find them."""
     other = start_row(model, canvas.copy(), sampling, row.slot)
-    other.n_forwards = row.n_forwards + 1
+    other.n_before = row.n_forwards + 1
     if tokens:
         span = other.canvas.spans[0]
         span.finish, span.tokens, span.log_probs = None, [], []
@@ -73,9 +73,9 @@ def _beginning(model: Model, row: Row, canvas: Canvas, tokens: Sequence[int], sa
 
 
 def _likeliest(row: Row, canvas: Canvas, n: int) -> list[tuple[int, float]]:
-    """The n likeliest tokens to come next, the end apart, with their log-probabilities."""
+    """The n likeliest tokens that may come next, the end apart, with their log-probabilities."""
     carry = row.canvas.spans[0].carry
     assert carry is not None
     top = carry.log_softmax(-1).topk(n + len(canvas.stop_ids))
     found = zip(top.indices.tolist(), top.values.tolist(), strict=True)
-    return [(token, log_prob) for token, log_prob in found if token not in canvas.stop_ids][:n]
+    return [(token, log_prob) for token, log_prob in found if token not in canvas.stop_ids and log_prob > -math.inf][:n]

@@ -42,7 +42,9 @@ def _committed(row: Row, model: LoadedModel) -> str:
 
 
 def result(job: Job, model: LoadedModel) -> InfillResult:
-    """The request's candidates: those that came to an end before those cut short, then by mean log-probability."""
+    """The request's candidates: those that came to an end before those cut short, then those that leave fewer faults,
+    then the likelier; where nobody looks for faults, by mean log-probability.
+    """
     ranked = sorted(job.rows, key=_rank, reverse=True)
     return InfillResult(
         candidates=tuple(_candidate(row, job, model) for row in ranked[: job.request.n_candidates]),
@@ -62,7 +64,7 @@ def _candidate(row: Row, job: Job, model: LoadedModel) -> Candidate:
     return Candidate(
         fills=_fills(row.canvas, model),
         tokens=sum(row.canvas.n_tokens(span, model.tokenizer) for span in spans),
-        forwards=row.n_forwards,
+        forwards=row.n_before + row.n_forwards,
         confidence=0.0 if job.is_strange else _mean(map(math.exp, log_probs)),
         finish=_finish(row.canvas),
         ends=ends_of(row.canvas, model.tokenizer, model.profile.mask_id) if has_ends else (),

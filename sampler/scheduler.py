@@ -65,9 +65,10 @@ class Scheduler:
             faults = faults_around(found[0], request)
             for row in job.rows:
                 row.ending = Ending(model.tokenizer, faults, row.canvas.begins)
-            job.unbegun = None if request.stream else found[0]  # what was told of a text stays as it is
-            if faults.wants_head and self._fork(job) and samplings[0].is_checked:
-                del job.rows[0]  # its beginning is among the others
+            is_lone = request.n_candidates == 1 and not request.stream  # what was told of a text stays as it is
+            job.unbegun = found[0] if is_lone else None
+            if faults.wants_head:
+                self._fork(job)
         self._count_admission(job, found[0])
         self.active.append(job)
 
@@ -98,10 +99,11 @@ class Scheduler:
         batch: list[Job] = []
         n_rows = 0
         for _ in range(len(self.active)):
-            if batch and n_rows + len(self.active[0].rows) > MAX_ROWS:
+            n_more = sum(not row.canvas.is_finished for row in self.active[0].rows)
+            if batch and n_rows + n_more > MAX_ROWS:
                 break
             job = self.active.popleft()
-            n_rows += len(job.rows)
+            n_rows += n_more
             batch.append(job)
             self.active.append(job)
         return batch
@@ -144,7 +146,7 @@ class Scheduler:
 
     def _goes_on(self, job: Job) -> bool:
         """Whether other beginnings are tried, once, where all that was written leaves a fault."""
-        return all(map(needs_forks, job.rows)) and self._fork(job)
+        return not job.is_done and all(map(needs_forks, job.rows)) and self._fork(job)
 
     def _fork(self, job: Job) -> bool:
         """Add rows with other beginnings, where there were none yet; False where that was not to be."""

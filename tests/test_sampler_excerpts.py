@@ -12,15 +12,17 @@ from sampler.faults import Faults, excerpt_at
 from sampler.syntax import syntax_at
 from sampler.windows import prefix_window, suffix_window
 
+SOUND = "def f(x):\n    return x\n\n\n" * 60
+"""As long as what is cut by size."""
 HEAD_CUT = {
-    "a docstring": 'arguments are texts.\n    """\n\n\ndef f(x):\n    return x\n\n\n',
-    "a call": "    second,\n    third,\n)\n\n\ndef f(x):\n    return x\n\n\n",
-    "a method": "            return 1\n        return 2\n\n    def g(self):\n        y = 1\n",
+    "a docstring": 'arguments are texts.\n    """\n\n\n' + SOUND,
+    "a call": "    second,\n    third,\n)\n\n\n" + SOUND,
+    "a method": "            return 1\n        return 2\n\n    def g(self):\n" + "        y = 1\n" * 100,
 }
 TAIL_CUT = {
-    "a docstring": '\n\ndef g():\n    """What is said goes on and\n',
-    "a call": "\n\ny = compute(\n    first,\n    second,\n",
-    "a head": "\n\nclass B:\n    def f(self):\n        return 1\n\n    def g(\n",
+    "a docstring": SOUND + '\n\ndef g():\n    """What is said goes on and\n',
+    "a call": SOUND + "\n\ny = compute(\n    first,\n    second,\n",
+    "a head": SOUND + "\n\nclass B:\n    def f(self):\n        return 1\n\n    def g(\n",
 }
 
 
@@ -46,6 +48,25 @@ def test_edges_lie_inside_the_text(text: str, language: str) -> None:
     assert starts(text, language)[0] == 0
     assert ends(text, language)[0] == len(text)
     assert all(0 <= at <= len(text) for at in (*starts(text, language), *ends(text, language)))
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "is_whole"),
+    [
+        (SOUND + "foo(\n    a,\n", "    b,\n)\n", True),
+        ("foo(\n    a,\n", "    b,\n)\n", True),
+        (SOUND + "x = [\n    1,\n    ", "2,\n]\n", True),
+        ('def f(x):\n    """Return the sum\n\n    ', 'of x.\n    """\n    return x\n', True),
+    ],
+)
+def test_what_a_person_has_opened_is_still_to_close(before: str, text: str, is_whole: bool) -> None:
+    assert Faults(excerpt_at(before, "", "python")).is_whole(text) == is_whole
+
+
+def test_the_first_line_behind_the_cursor_stays() -> None:
+    behind = "\n        return 1\n\n\n" + SOUND
+    found = Faults(excerpt_at(SOUND + "def g():\n    y()\n    ", behind, "python"))
+    assert found.wants_head and found.is_whole("if x:") and not found.is_whole("x = 1")
 
 
 def test_a_file_that_reads_as_it_is_stays_whole() -> None:

@@ -42,6 +42,7 @@ def test_a_whole_text_takes_away_what_a_line_can(marked: str, text: str, is_whol
         ("x = ║\n", False),
         ("def f():\n    y()\n║        return 1\n", True),
         ("def f():\n║        return 1\n", True),
+        ("def f():\n    y()\n    ║\n        return 1\n", True),
         ("\tif x:\n\t\ty()\n║\t\t\treturn 1\n", True),
     ],
 )

@@ -163,7 +163,8 @@ def test_a_cancelled_request_leaves_and_the_others_stay(model: LoadedModel) -> N
 
 
 def test_a_deadline_returns_the_finished_part(model: LoadedModel) -> None:
-    whole, late = Heard(max_tokens=40, policy="fixed"), Heard(max_tokens=40, policy="fixed", deadline_ms=1e9)
+    asked: dict[str, Any] = {"max_tokens": 40, "policy": "fixed", "language": "plaintext"}
+    whole, late = Heard(**asked), Heard(**asked, deadline_ms=1e9)
     answer(model, whole)
     board = Scheduler()
     board.admit(late.job, model)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 @dataclass(slots=True)
 class RunningMean:
-    """The mean over all steps at first, then an exponential one."""
+    """An exponential mean, over half of the steps at first, so that it forgets where a run began."""
 
     n_steps: int = 0
     """Steps it is made of."""
@@ -28,8 +28,12 @@ class RunningMean:
         self.n_steps += 1
         if not self.tensors:
             self.tensors = {name: weight.detach().clone() for name, weight in weights.items()}
-        share = 1 / min(self.n_steps, horizon)
+        share = 1 / min((self.n_steps + 1) // 2, horizon)
         torch._foreach_lerp_(list(self.tensors.values()), [weights[name].detach() for name in self.tensors], share)
+
+    def to(self, device: torch.device) -> RunningMean:
+        """The same on a device."""
+        return RunningMean(self.n_steps, {name: tensor.to(device) for name, tensor in self.tensors.items()})
 
     @contextmanager
     def in_place_of(self, weights: Mapping[str, nn.Parameter]) -> Iterator[None]:

@@ -98,8 +98,9 @@ class Trainer:
         """Go on exactly from the newest state in the folder; False where there is none."""
         saved = state.load_newest(self.options.folder, self.weights, self.optimisers)
         if saved is not None:
-            self.step, self.inherited, self.mean = saved.step, saved.inherited, saved.mean
-            self.mean.tensors = {name: tensor.to(self.options.device) for name, tensor in self.mean.tensors.items()}
+            self.step, self.inherited = saved.step, saved.inherited
+            if self.recipe.mean_steps:
+                self.mean = saved.mean.to(self.options.device)
             rows = saved.step * self.recipe.n_rows
             self.tokens_seen = rows * self.recipe.length if saved.tokens_seen is None else saved.tokens_seen
         self._publish()
@@ -147,10 +148,12 @@ class Trainer:
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """With the mean of the last weights, where the recipe keeps one, in place of the weights."""
-        with self.mean.in_place_of(self.weights):
+        try:
+            with self.mean.in_place_of(self.weights):
+                self._publish()
+                yield
+        finally:
             self._publish()
-            yield
-        self._publish()
 
     def evaluate(self, n_batches: int = 4) -> dict[str, float]:
         """Mean losses on fixed rows of the held-out packages, in nats a token."""
