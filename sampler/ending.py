@@ -71,7 +71,7 @@ class Stop:
 
     @property
     def rank(self) -> tuple[int, float]:
-        """Among ends of one text: the higher the better."""
+        """The higher the better."""
         return -self.n_faults, self.worth
 
 
@@ -99,11 +99,6 @@ class Ending:
         """Where the text ends as things stand: without an end, where it was cut off, which is likely of none."""
         text = self._text
         return self.best or Stop(len(self._read), self.faults.left_by(text), self.faults.is_whole(text), -math.inf, 0)
-
-    @property
-    def rank(self) -> tuple[int, float]:
-        """Among texts with other beginnings: the higher the better."""
-        return -self.stop.n_faults, self.stop.log_prob
 
     def anew(self) -> Ending:
         """Of another text in the same place."""
@@ -146,20 +141,23 @@ class Ending:
         self.n_sure = self.n_sure or end.n_tokens
         self.best = end if self.best is None else max(self.best, end, key=lambda one: one.rank)
 
+    def hope(self, n_left: int) -> float:
+        """What up to `n_left` more tokens could make the text worth, if all goes well."""
+        length, probability = len(self._text), math.exp(self.log_prob)
+        return max((length + TOKEN_CHARACTERS * n) * probability * HOPE**n for n in range(n_left + 1))
+
     def _pays(self, n_left: int) -> bool:
-        """Whether up to `n_left` more tokens could, if all goes well, be worth more than the best end.
+        """Whether up to `n_left` more tokens could be worth more than the best end.
 
         Where no end leaves the code whole the next one may, as long as the text is worth a key, or has opened something
         that is still to close.
         """
         if self.best is None:
             return True
-        length, probability = len(self._text), math.exp(self.log_prob)
         if self.best.is_whole:
-            worths = ((length + TOKEN_CHARACTERS * n) * probability * HOPE**n for n in range(n_left + 1))
-            return max(worths) > self.best.worth
+            return self.hope(n_left) > self.best.worth
         is_open = self._n_ends < MAX_ENDS and self._last.endswith(OPENS)
-        return is_open or length * probability >= 1
+        return is_open or len(self._text) * math.exp(self.log_prob) >= 1
 
     @property
     def _text(self) -> str:

@@ -2,7 +2,7 @@
 
 What a model writes by taking the likeliest token each time is not always what the place asks for: a block that stands
 below needs a head, and the likeliest line may be none. So where it leaves a fault that another line would not, a few
-other beginnings are written on, all at once, and of the texts that leave the fewest faults the likeliest is taken.
+other beginnings are written on, all at once, and of the texts that leave the fewest faults the one worth most is taken.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ def forks(model: Model, row: Row, canvas: Canvas) -> list[Row]:
 
 
 def prune(rows: Sequence[Row]) -> None:
-    """End the rows whose text is less likely already than one that has ended and leaves the code whole."""
+    """End the rows that cannot come to be worth more than one that has ended and leaves the code whole."""
     ends = [row.ending.stop for row in rows if row.ending and row.canvas.is_finished]
-    least = max((end.log_prob for end in ends if end.is_whole), default=-math.inf)
+    most = max((end.worth for end in ends if end.is_whole), default=-math.inf)
     for row in rows:
-        if row.ending and not row.canvas.is_finished and row.ending.log_prob < least:
+        span = row.canvas.spans[0]
+        if row.ending and not span.finish and row.ending.hope(span.limit - len(span.tokens)) <= most:
             stop(row, "end")
 
 

@@ -43,7 +43,7 @@ def _committed(row: Row, model: LoadedModel) -> str:
 
 def result(job: Job, model: LoadedModel) -> InfillResult:
     """The request's candidates: those that came to an end before those cut short, then those that leave fewer faults,
-    then the likelier; where nobody looks for faults, by mean log-probability.
+    then those worth more; where nobody looks for faults, by mean log-probability.
     """
     ranked = sorted(job.rows, key=_rank, reverse=True)
     return InfillResult(
@@ -100,7 +100,7 @@ def _finish(canvas: Canvas) -> Finish:
 def _rank(row: Row) -> tuple[bool, int, float]:
     is_finished = _finish(row.canvas) != "deadline"
     if row.ending is not None:
-        return is_finished, *row.ending.rank
+        return is_finished, *row.ending.stop.rank
     log_probs = [log_prob for span in row.canvas.spans for log_prob in span.log_probs]
     return is_finished, 0, _mean(log_probs, empty=-math.inf)
 
