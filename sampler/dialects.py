@@ -59,6 +59,7 @@ def read_completion(body: object) -> Wanted:
                 "one_line": "\n" in stop,
                 "model": None if model == DEFAULT_MODEL else model,
                 "stream": stream,
+                "forks": False,  # streamed or not, the text is the same
                 **_renamed(given, n="n_candidates", seed="seed"),
                 **_bounded(given, "max_tokens", "temperature", "top_p"),
             }
@@ -87,6 +88,7 @@ def read_llama(body: object) -> Wanted | None:
                 "pieces": _windows(prefix, _string(given, "input_suffix", "")),
                 "snippets": [{"path": _string(f, "filename", ""), "text": _string(f, "text", "")} for f in files],
                 "one_line": "\n" in stop,
+                "forks": False,
                 **_renamed(_bounded(given, "n_predict"), n_predict="max_tokens"),
                 **_renamed(given, t_max_predict_ms="deadline_ms"),
             }

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from sampler.canvas import Canvas
 from sampler.denoise import Row, denoise_step, start_row, stop
+from sampler.messages import InfillRequest
 from sampler.passes import Model
 from sampler.unmask import Sampling
 
@@ -20,6 +21,16 @@ N_FORKS = 8
 """Beginnings that are written on."""
 N_FIRST = 3
 """First tokens whose second tokens are looked at."""
+
+
+def may_fork(request: InfillRequest, canvas: Canvas) -> bool:
+    """Whether the likeliest text is asked for, where a line ends or between lines, and nothing of it is told early.
+
+    Inside a line hardly any text of several lines is without a fault.
+    """
+    is_line_end = canvas.is_between_lines or not request.pieces[-1].partition("\n")[0].strip()
+    is_lone = request.n_candidates == 1 and not request.stream and not request.temperature
+    return request.forks and is_lone and is_line_end
 
 
 def needs_forks(row: Row) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 """Client and service must agree on it; a service that speaks another one is drained and replaced."""
 
 MAX_SPANS = 8
@@ -102,6 +102,10 @@ class InfillRequest:
     model: str | None = None
     stream: bool = False
     """Whether `Progress` events with partial fills are wanted."""
+    forks: bool = True
+    """Whether other beginnings are tried where the likeliest text leaves a fault: not in a stream, where what was told
+    of a text stays, nor at a temperature.
+    """
 
     def __post_init__(self) -> None:
         for complaint, holds in (

@@ -20,7 +20,7 @@ from sampler.clipping import clipped
 from sampler.denoise import denoise_step, read_context, start_row, stop
 from sampler.ending import Ending, faults_around, is_open_ended
 from sampler.families import FamilyProfile
-from sampler.forks import can_fork, forks, needs_forks, prune
+from sampler.forks import can_fork, forks, may_fork, needs_forks, prune
 from sampler.job import Job
 from sampler.kv_cache import ContextSlot, SlotCache
 from sampler.messages import (
@@ -65,8 +65,7 @@ class Scheduler:
             faults = faults_around(found[0], request)
             for row in job.rows:
                 row.ending = Ending(model.tokenizer, faults, row.canvas.begins)
-            is_lone = request.n_candidates == 1 and not request.stream  # what was told of a text stays as it is
-            job.unbegun = found[0] if is_lone else None
+            job.unbegun = found[0] if may_fork(request, found[0]) else None
             if faults.wants_head:
                 self._fork(job)
         self._count_admission(job, found[0])

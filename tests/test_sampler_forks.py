@@ -76,3 +76,8 @@ def test_where_there_is_no_room_or_time_what_was_written_is_answered(
     assert len(result.candidates) == request.n_candidates
     assert all(candidate.tokens <= request.max_tokens for candidate in result.candidates)
     assert not caplog.records
+
+
+def test_inside_a_line_no_other_beginning_is_tried(model: LoadedModel) -> None:
+    _, board = answer(model, InfillRequest(document="d", pieces=("x = f(", "a, b)\ny = 1\n"), max_tokens=24))
+    assert board.counters["forks"] == 0
