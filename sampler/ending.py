@@ -55,19 +55,12 @@ def ends_of(canvas: Canvas, tokenizer: Tokenizer, mask_id: int) -> tuple[End, ..
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A place to end: behind how many tokens, what is wrong with the code then, and how likely the text is."""
+    """A place to end: behind how many tokens, what is wrong with the code then, and the text's worth in characters."""
 
     n_tokens: int
     n_faults: int
     is_whole: bool
-    log_prob: float
-    length: int
-    """In characters."""
-
-    @property
-    def worth(self) -> float:
-        """In characters."""
-        return self.length * math.exp(self.log_prob)
+    worth: float
 
     @property
     def rank(self) -> tuple[int, float]:
@@ -86,19 +79,19 @@ class Ending:
     faults: Faults
     begins: str = ""
     best: Stop | None = None
-    log_prob: float = 0.0
-    """Of all that was read."""
     n_sure: int = 0
     """Tokens up to the first end: no fill is shorter."""
     _n_ends: int = 0
     _last: str = ""
     _read: list[int] = field(default_factory=list)
+    _log_prob: float = 0.0
+    """That all that was read is right."""
 
     @property
     def stop(self) -> Stop:
-        """Where the text ends as things stand: without an end, where it was cut off, which is likely of none."""
+        """Where the text ends as things stand: without an end, where it was cut off, which is worth nothing."""
         text = self._text
-        return self.best or Stop(len(self._read), self.faults.left_by(text), self.faults.is_whole(text), -math.inf, 0)
+        return self.best or Stop(len(self._read), self.faults.left_by(text), self.faults.is_whole(text), 0.0)
 
     def anew(self) -> Ending:
         """Of another text in the same place."""
@@ -126,7 +119,7 @@ class Ending:
         if written.startswith("\n"):
             self._offer_end()
         self._read.append(token)
-        self.log_prob += log_prob
+        self._log_prob += log_prob
         if written.endswith("\n") and not written.startswith("\n"):
             self._offer_end()
 
@@ -136,14 +129,14 @@ class Ending:
         if not text or text == self._last:
             return
         n_faults, is_whole = self.faults.left_by(text), self.faults.is_whole(text)
-        end = Stop(len(self._read), n_faults, is_whole, self.log_prob, len(text.lstrip()))
+        end = Stop(len(self._read), n_faults, is_whole, len(text.lstrip()) * math.exp(self._log_prob))
         self._last, self._n_ends = text, self._n_ends + 1
         self.n_sure = self.n_sure or end.n_tokens
         self.best = end if self.best is None else max(self.best, end, key=lambda one: one.rank)
 
     def hope(self, n_left: int) -> float:
         """What up to `n_left` more tokens could make the text worth, if all goes well."""
-        length, probability = len(self._text), math.exp(self.log_prob)
+        length, probability = len(self._text), math.exp(self._log_prob)
         return max((length + TOKEN_CHARACTERS * n) * probability * HOPE**n for n in range(n_left + 1))
 
     def _pays(self, n_left: int) -> bool:
@@ -157,7 +150,7 @@ class Ending:
         if self.best.is_whole:
             return self.hope(n_left) > self.best.worth
         is_open = self._n_ends < MAX_ENDS and self._last.endswith(OPENS)
-        return is_open or len(self._text) * math.exp(self.log_prob) >= 1
+        return is_open or len(self._text) * math.exp(self._log_prob) >= 1
 
     @property
     def _text(self) -> str:

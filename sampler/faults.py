@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from sampler import excerpts
 from sampler.syntax import Syntax, syntax_at
@@ -63,20 +63,21 @@ def excerpt_at(before: str, after: str, language: str) -> Syntax | None:
 
     What is shorter than any window was not cut, so that a bracket in it that is open was opened by a person.
     """
-    whole = syntax_at(before, after, language)
-    if whole is None or not whole.n_faults:
-        return whole
 
-    def read(start: int, end: int) -> int:
-        found = syntax_at(before[start:], after[:end], language)
+    @cache
+    def read(start: int, end: int) -> Syntax | None:
+        return syntax_at(before[start:], after[:end], language)
+
+    def n_faults(start: int, end: int) -> int:
+        found = read(start, end)
         return found.n_faults if found else 0
 
     ends = excerpts.ends(after, language) if len(after) > SUFFIX_CHARACTERS // 2 else [len(after)]
     starts = excerpts.starts(before, language) if len(before) > PREFIX_CHARACTERS // 2 else [0]
-    end = _clearest(ends, lambda end: read(0, end))
-    start = _clearest(starts, lambda start: read(start, end))
-    end = _clearest(ends, lambda end: read(start, end))
-    return syntax_at(before[start:], after[:end], language)
+    end = _clearest(ends, lambda end: n_faults(0, end))
+    start = _clearest(starts, lambda start: n_faults(start, end))
+    end = _clearest(ends, lambda end: n_faults(start, end))
+    return read(start, end)
 
 
 def _clearest(edges: list[int], n_faults: Callable[[int], int]) -> int:

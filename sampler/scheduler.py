@@ -66,7 +66,7 @@ class Scheduler:
             for row in job.rows:
                 row.ending = Ending(model.tokenizer, faults, row.canvas.begins)
             job.unbegun = found[0] if may_fork(request, found[0]) else None
-            if faults.wants_head:
+            if job.unbegun is not None and faults.wants_head:
                 self._fork(job)
         self._count_admission(job, found[0])
         self.active.append(job)
