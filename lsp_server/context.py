@@ -107,6 +107,7 @@ def infill_request(
         max_tokens=completion.max_tokens,
         one_line=place.is_confined if by_hand else place.one_line,
         wants_text=by_hand,
+        forks=by_hand,
         deadline_ms=completion.deadline_ms or None,
         model=settings.sampler.model,
     )

@@ -21,7 +21,7 @@ from sampler.tokenizer import Tokenizer
 
 TOKEN_CHARACTERS = 4
 """Of a token still to come, on average."""
-HOPE = 0.95
+HOPE = 0.9
 """How likely each token still to come is right, at best."""
 MAX_ENDS = 2
 """Lines that are written of a text that is worth nothing, while none leaves the code whole: a head, and its line."""
@@ -93,10 +93,6 @@ class Ending:
         text = self._text
         return self.best or Stop(len(self._read), self.faults.left_by(text), self.faults.is_whole(text), 0.0)
 
-    def anew(self) -> Ending:
-        """Of another text in the same place."""
-        return Ending(self.tokenizer, self.faults, self.begins)
-
     def follow(self, span: Span, stop_ids: Collection[int]) -> None:
         """Read what was committed since; where the span has ended, or more does not pay, end it where it is best."""
         news = zip(span.tokens, span.log_probs, strict=True)
@@ -108,11 +104,17 @@ class Ending:
             if not self._pays(span.limit - len(self._read)):
                 break
         else:
-            if span.finish is None:
+            if span.finish is None and self._goes_on(span):
                 return
         n_text = sum(token not in stop_ids for token in span.tokens)
         if self.best is not None and (span.finish is None or self.best.n_tokens < n_text):
             span.cut(self.best.n_tokens)
+
+    def _goes_on(self, span: Span) -> bool:
+        """Whether there is more to write; a line is at its end once a newline is chosen, though no pass has read it."""
+        if span.next_token is not None and self.tokenizer.decode([span.next_token]).startswith("\n"):
+            self._offer_end()
+        return self._pays(span.limit - len(self._read))
 
     def _go_on(self, token: int, log_prob: float) -> None:
         written = self.tokenizer.decode([token])

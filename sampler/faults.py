@@ -29,33 +29,22 @@ class Faults:
         return self.left_by(text) <= self._least
 
     @cached_property
-    def wants_head(self) -> bool:
-        """Whether a block behind the place lacks its head: a statement would leave a fault that a head does not."""
-        statements, heads = self._left_by_plain_lines
-        return min(heads, default=0) < min(statements, default=0)
-
-    @cached_property
     def _least(self) -> int:
-        """What no line could help: the least of what plain ones leave, and none."""
-        statements, heads = self._left_by_plain_lines
-        return min([self.syntax.n_faults if self.syntax else 0, *statements, *heads])
+        """What no line could help: the least of what plain ones leave, and none.
 
-    @cached_property
-    def _left_by_plain_lines(self) -> tuple[list[int], list[int]]:
-        """Of Python, what a plain statement and a plain head leave, each as far right as the line before and one level
-        further, as far as the place's own line is not there yet; inside a line there is none.
+        Of Python, those are a statement and a head, each as far right as the line before and one level further, as far
+        as the place's own line is not there yet; inside a line there is none.
         """
         if self.syntax is None or self.syntax.language != "python":
-            return [], []
+            return self.syntax.n_faults if self.syntax else 0
         before = self.syntax.source[: self.syntax.start].decode(errors="replace")
         last, own = before.rstrip().rpartition("\n")[2], before.rpartition("\n")[2]
         if own.strip():
-            return [], []
+            return self.syntax.n_faults
         indent = last[: len(last) - len(last.lstrip())]
         places = [at.removeprefix(own) for at in (indent, f"{indent}    ")]
-        lines = [[f"{at}{line}\n" for at in places] for line in ("pass", "if _:")]
-        statements, heads = [[self.syntax.inserted(line).n_faults for line in plain] for plain in lines]
-        return statements, heads
+        plain = [f"{at}{line}\n" for at in places for line in ("pass", "if _:")]
+        return min(self.syntax.n_faults, *(self.syntax.inserted(line).n_faults for line in plain))
 
 
 def excerpt_at(before: str, after: str, language: str) -> Syntax | None:

@@ -1,8 +1,9 @@
-"""Other beginnings for a fill that leaves something wrong with the code around it.
+"""Other beginnings of a fill, written on beside the likeliest.
 
-What a model writes by taking the likeliest token each time is not always what the place asks for: a block that stands
-below needs a head, and the likeliest line may be none. So where it leaves a fault that another line would not, a few
-other beginnings are written on, all at once, and of the texts that leave the fewest faults the one worth most is taken.
+What a model writes by taking the likeliest token each time is not always the likeliest text, nor what the place asks
+for: a block that stands below needs a head, and the likeliest line may be none. So a few beginnings are written on in
+one batch, and of the texts that leave the fewest faults the one worth most is taken (`sampler/results.py`). Whatever
+can no longer be that one is left, so that it takes fewer passes than the likeliest text alone, but dearer ones.
 """
 
 from __future__ import annotations
@@ -17,35 +18,28 @@ from sampler.messages import InfillRequest
 from sampler.passes import Model
 from sampler.unmask import Sampling
 
-N_FORKS = 8
-"""Beginnings that are written on."""
+N_FORKS = 5
+"""Beginnings that are written on, the likeliest apart."""
 N_FIRST = 3
 """First tokens whose second tokens are looked at."""
 
 
-def may_fork(request: InfillRequest, canvas: Canvas) -> bool:
-    """Whether the likeliest text is asked for, where a line ends or between lines, and nothing of it is told early.
+def may_fork(request: InfillRequest, row: Row) -> bool:
+    """Whether the likeliest texts are asked for, where a line ends or between lines, and nothing of them is told early.
 
-    Inside a line hardly any text of several lines is without a fault.
+    Inside a line hardly any text of several lines is without a fault. Where the context was not read, or there is room
+    for a single token, there are no beginnings.
     """
-    is_line_end = canvas.is_between_lines or not request.pieces[-1].partition("\n")[0].strip()
-    is_lone = request.n_candidates == 1 and not request.stream and not request.temperature
-    return request.forks and is_lone and is_line_end
+    is_line_end = row.canvas.is_between_lines or not request.pieces[-1].partition("\n")[0].strip()
+    is_free = request.forks and not request.stream and not request.temperature
+    return is_free and is_line_end and row.slot is not None and row.canvas.spans[0].limit > 1
 
 
-def needs_forks(row: Row) -> bool:
-    """Whether the row has come to an end that leaves a fault."""
-    return row.ending is not None and row.canvas.is_finished and not row.ending.stop.is_whole
+def forks(model: Model, row: Row, canvas: Canvas, n: int = N_FORKS) -> list[Row]:
+    """Rows that begin with the n likeliest pairs of tokens, that of `row` apart; none has made its first step.
 
-
-def can_fork(row: Row) -> bool:
-    """Whether its context has been read, and there is room for a beginning."""
-    return row.slot is not None and row.canvas.spans[0].limit > 1
-
-
-def forks(model: Model, row: Row, canvas: Canvas) -> list[Row]:
-    """Rows that begin with the likeliest two tokens, those of `row` apart; `canvas` is its own, before it was begun."""
-    own = row.canvas.spans[0].tokens[:2]
+    `canvas` is the one that `row` was begun with, as it was before.
+    """
     one_by_one = replace(row.sampling, policy="sequential", block_size=1)  # so that one step reads behind a token
     firsts = _likeliest(_beginning(model, row, canvas, [], one_by_one), canvas, N_FIRST)
     rows = [_beginning(model, row, canvas, [first], one_by_one) for first, _ in firsts]
@@ -53,20 +47,21 @@ def forks(model: Model, row: Row, canvas: Canvas) -> list[Row]:
     pairs = [
         ([first, second], log_prob + more)
         for (first, log_prob), behind in zip(firsts, rows, strict=True)
-        for second, more in _likeliest(behind, canvas, N_FORKS)
-        if [first, second] != own
+        for second, more in _likeliest(behind, canvas, n + 1)
+        if (first, second) != (row.canvas.spans[0].next_token, behind.canvas.spans[0].next_token)
     ]
-    best = sorted(pairs, key=lambda pair: pair[1], reverse=True)[:N_FORKS]
+    best = sorted(pairs, key=lambda pair: pair[1], reverse=True)[:n]
     found = [_beginning(model, row, canvas, tokens, row.sampling) for tokens, _ in best]
     for other in found:
-        other.ending = row.ending and row.ending.anew()
+        other.n_before = 1
     return found
 
 
-def prune(rows: Sequence[Row]) -> None:
-    """End the rows that cannot come to be worth more than one that has ended and leaves the code whole."""
+def prune(rows: Sequence[Row], n_wanted: int = 1) -> None:
+    """End the rows that cannot come to be worth more than so many that have ended and leave the code whole."""
     ends = [row.ending.stop for row in rows if row.ending and row.canvas.is_finished]
-    most = max((end.worth for end in ends if end.is_whole), default=-math.inf)
+    worths = sorted((end.worth for end in ends if end.is_whole), reverse=True)
+    most = worths[n_wanted - 1] if len(worths) >= n_wanted else -math.inf
     for row in rows:
         span = row.canvas.spans[0]
         if row.ending and not span.finish and row.ending.hope(span.limit - len(span.tokens)) <= most:
@@ -74,9 +69,8 @@ def prune(rows: Sequence[Row]) -> None:
 
 
 def _beginning(model: Model, row: Row, canvas: Canvas, tokens: Sequence[int], sampling: Sampling) -> Row:
-    """A row like `row`, whose text begins with `tokens`; before it were that one's passes and one to find them."""
+    """A row like `row`, whose text begins with `tokens`."""
     other = start_row(model, canvas.copy(), sampling, row.slot)
-    other.n_before = row.n_forwards + 1
     if tokens:
         span = other.canvas.spans[0]
         span.finish, span.tokens, span.log_probs = None, [], []

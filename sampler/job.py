@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sampler.canvas import Canvas
 from sampler.checkpoint import LoadedModel
 from sampler.denoise import Row
 from sampler.messages import CacheMiss, Event, Failure, InfillRequest, InfillResult, Progress
@@ -27,8 +26,6 @@ class Job:
     is_done: bool = False
     model: LoadedModel | None = None
     rows: list[Row] = field(default_factory=list)
-    unbegun: Canvas | None = None
-    """The rows' canvas as it was, as long as there may be other beginnings."""
     tokens_computed: int = 0
     cache_miss: CacheMiss = "uncached"
     is_strange: bool = False

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-MOST = 4
-"""Tokens of a draft: more are seldom right to the end, and make a pass on a CPU dearer."""
-
+MOST = 8
+"""Tokens of a draft: more are seldom right to the end."""
+MOST_IN_ALL = 32
+"""Tokens of all drafts of one forward: more make it dearer on a CPU than they spare."""
 
 LENGTHS = (2, 1)
 """Tokens that are looked for: two, and the last alone where they stood nowhere together."""
+
+
+def most_for(n_rows: int) -> int:
+    """Tokens of each draft, where so many rows share a forward."""
+    return max(min(MOST, MOST_IN_ALL // n_rows), 1)
 
 
 class Lookup:
@@ -25,12 +31,12 @@ class Lookup:
         self._read(context)
         self._n_context = len(self._row)
 
-    def draft(self, written: Sequence[int]) -> list[int]:
-        """At most `MOST` tokens to follow the context and what is written behind it, which only ever grows."""
+    def draft(self, written: Sequence[int], most: int = MOST) -> list[int]:
+        """At most `most` tokens to follow the context and what is written behind it, which only ever grows."""
         self._read(written[len(self._row) - self._n_context :])
         places = (self._followed.get(tuple(self._row[-n:])) for n in LENGTHS)
         at = next((place for place in places if place is not None), None)
-        return [] if at is None else self._row[at : at + MOST]
+        return [] if at is None else self._row[at : at + most]
 
     def _read(self, tokens: Sequence[int]) -> None:
         for token in tokens:

@@ -103,8 +103,8 @@ class InfillRequest:
     stream: bool = False
     """Whether `Progress` events with partial fills are wanted."""
     forks: bool = True
-    """Whether other beginnings are tried where the likeliest text leaves a fault: not in a stream, where what was told
-    of a text stays, nor at a temperature.
+    """Whether other beginnings are written on beside the likeliest, which takes longer: not in a stream, where what was
+    told of a text stays, nor at a temperature.
     """
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from itertools import groupby
 from weakref import WeakKeyDictionary
 
@@ -17,10 +18,10 @@ import torch
 from sampler.canvas import Canvas, canvases
 from sampler.checkpoint import LoadedModel, ModelError
 from sampler.clipping import clipped
-from sampler.denoise import denoise_step, read_context, start_row, stop
+from sampler.denoise import Row, denoise_step, read_context, start_row, stop
 from sampler.ending import Ending, faults_around, is_open_ended
 from sampler.families import FamilyProfile
-from sampler.forks import can_fork, forks, may_fork, needs_forks, prune
+from sampler.forks import N_FORKS, forks, may_fork, prune
 from sampler.job import Job
 from sampler.kv_cache import ContextSlot, SlotCache
 from sampler.messages import (
@@ -58,16 +59,8 @@ class Scheduler:
         _check(request, profile, model)
         found = canvases(request, model.tokenizer, profile, model.max_positions)
         slot = None if job.is_late(time.monotonic()) else self._read(job, found[0], model)
-        samplings = [sampling_of(request, model, i) for i in range(request.n_candidates)]
         job.model, job.is_strange = model, _is_strange(request, model)
-        job.rows = [start_row(model, canvas.copy(), sampling, slot) for sampling in samplings for canvas in found]
-        if is_open_ended(request, profile):
-            faults = faults_around(found[0], request)
-            for row in job.rows:
-                row.ending = Ending(model.tokenizer, faults, row.canvas.begins)
-            job.unbegun = found[0] if may_fork(request, found[0]) else None
-            if job.unbegun is not None and faults.wants_head:
-                self._fork(job)
+        job.rows = _rows(request, model, found, slot)
         self._count_admission(job, found[0])
         self.active.append(job)
 
@@ -126,8 +119,7 @@ class Scheduler:
             return
         self.counters["forwards"] += sum(row.n_forwards for job in jobs for row in job.rows) - before
         for job in jobs:
-            if job.request.n_candidates == 1:
-                prune(job.rows)
+            prune(job.rows, job.request.n_candidates)
             show_progress(job, model)
 
     def _release(self) -> None:
@@ -139,26 +131,9 @@ class Scheduler:
                 job.end(CANCELLED)
             elif job.is_late(now):
                 self._answer(job, "deadline")
-            elif all(row.canvas.is_finished for row in job.rows) and not self._goes_on(job):
+            elif all(row.canvas.is_finished for row in job.rows):
                 self._answer(job)
         self.active = deque(job for job in self.active if not job.is_done)
-
-    def _goes_on(self, job: Job) -> bool:
-        """Whether other beginnings are tried, once, where all that was written leaves a fault."""
-        return not job.is_done and all(map(needs_forks, job.rows)) and self._fork(job)
-
-    def _fork(self, job: Job) -> bool:
-        """Add rows with other beginnings, where there were none yet; False where that was not to be."""
-        if job.unbegun is None or job.model is None or not can_fork(job.rows[0]):
-            return False
-        unbegun, job.unbegun = job.unbegun, None
-        try:
-            job.rows += forks(job.model, job.rows[0], unbegun)
-        except Exception:
-            _log.exception("no other beginnings could be tried")  # what was written is answered
-            return False
-        self.counters["forks"] += 1
-        return True
 
     def _answer(self, job: Job, finish: Finish | None = None) -> None:
         if job.is_done or job.model is None:
@@ -186,6 +161,26 @@ class Scheduler:
         self.counters["context_tokens"] += len(canvas.context)
         self.counters["context_tokens_computed"] += job.tokens_computed
         self.counters[f"cache_{job.cache_miss}"] += 1
+        self.counters["forks"] += sum(row.n_before > 0 for row in job.rows)
+
+
+def _rows(request: InfillRequest, model: LoadedModel, found: Sequence[Canvas], slot: ContextSlot | None) -> list[Row]:
+    """The likeliest row, other beginnings where there may be some, and drawn ones for candidates still missing."""
+
+    def row_of(canvas: Canvas, i: int) -> Row:
+        return start_row(model, canvas.copy(), sampling_of(request, model, i), slot)
+
+    rows, n_begun = [row_of(canvas, 0) for canvas in found], 1
+    is_open = is_open_ended(request, model.profile)
+    if is_open and may_fork(request, rows[0]):
+        rows += forks(model, rows[0], found[0], max(N_FORKS, request.n_candidates - 1))
+        n_begun = len(rows)
+    rows += [row_of(canvas, i) for i in range(n_begun, request.n_candidates) for canvas in found]
+    if is_open:
+        faults = faults_around(found[0], request)
+        for row in rows:
+            row.ending = Ending(model.tokenizer, faults, row.canvas.begins)
+    return rows
 
 
 CANCELLED = Failure(kind="cancelled", message="The request was cancelled.")

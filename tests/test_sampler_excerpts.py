@@ -66,7 +66,7 @@ def test_what_a_person_has_opened_is_still_to_close(before: str, text: str, is_w
 def test_the_first_line_behind_the_cursor_stays() -> None:
     behind = "\n        return 1\n\n\n" + SOUND
     found = Faults(excerpt_at(SOUND + "def g():\n    y()\n    ", behind, "python"))
-    assert found.wants_head and found.is_whole("if x:") and not found.is_whole("x = 1")
+    assert found.is_whole("if x:") and not found.is_whole("x = 1")
 
 
 def test_a_file_that_reads_as_it_is_stays_whole() -> None:

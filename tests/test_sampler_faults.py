@@ -24,30 +24,15 @@ def faults_at(marked: str, line_end: str = "") -> Faults:
         ("def f():\n    y()\n║        return 1\n", "    if x:\n", True),
         ("def f():\n║        return 1\n", "    if x:\n", True),
         ("if x:\n    y()\n║    z()\n", "else:\n", True),
+        ("def f():\n    y()\n    ║\n        return 1\n", "x = 1\n", False),
+        ("def f():\n    y()\n    ║\n        return 1\n", "if x:\n", True),
+        ("\tif x:\n\t\ty()\n║\t\t\treturn 1\n", "\t\tz()\n", False),
+        ("\tif x:\n\t\ty()\n║\t\t\treturn 1\n", "\t\tif z:\n", True),
         ("x = (1\ny = 2\n\n\ndef f():\n    ║\n", "return 1", True),
     ],
 )
 def test_a_whole_text_takes_away_what_a_line_can(marked: str, text: str, is_whole: bool) -> None:
     assert faults_at(marked).is_whole(text) == is_whole
-
-
-@pytest.mark.parametrize(
-    ("marked", "wants_head"),
-    [
-        ("║", False),
-        ("x = 1\n║y = 2\n", False),
-        ("if x:\n║    y = 2\n", False),
-        ("if x:\n║\nz = 1\n", False),
-        ("f(\n║    1,\n)\n", False),
-        ("x = ║\n", False),
-        ("def f():\n    y()\n║        return 1\n", True),
-        ("def f():\n║        return 1\n", True),
-        ("def f():\n    y()\n    ║\n        return 1\n", True),
-        ("\tif x:\n\t\ty()\n║\t\t\treturn 1\n", True),
-    ],
-)
-def test_a_block_without_its_head(marked: str, wants_head: bool) -> None:
-    assert faults_at(marked).wants_head == wants_head
 
 
 def test_what_stands_behind_every_text_counts() -> None:
@@ -57,4 +42,4 @@ def test_what_stands_behind_every_text_counts() -> None:
 
 @pytest.mark.parametrize("text", ["", "x = (", "if x:"])
 def test_nothing_is_a_fault_where_no_grammar_knows_the_language(text: str) -> None:
-    assert Faults(None).left_by(text) == 0 and Faults(None).is_whole(text) and not Faults(None).wants_head
+    assert Faults(None).left_by(text) == 0 and Faults(None).is_whole(text)

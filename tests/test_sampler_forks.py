@@ -1,4 +1,4 @@
-"""Where the likeliest text leaves a fault, other beginnings are tried, and the best of all is answered."""
+"""Other beginnings are written on beside the likeliest, and the best of all is answered."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from sampler import checkpoint
+from sampler import checkpoint, scheduler
 from sampler.checkpoint import LoadedModel
 from sampler.faults import Faults, excerpt_at
+from sampler.forks import N_FORKS
 from sampler.job import Job
-from sampler.messages import Event, InfillRequest, InfillResult
+from sampler.messages import Event, InfillRequest, InfillResult, Policy
 from sampler.scheduler import Scheduler
 from tests.support.tiny_model import make_tiny_model
 
@@ -39,45 +40,74 @@ def answer(model: LoadedModel, request: InfillRequest) -> tuple[InfillResult, Sc
     return result, board
 
 
-def n_faults(pieces: tuple[str, str], result: InfillResult) -> int:
-    return Faults(excerpt_at(*pieces, "python")).left_by(result.candidates[0].fills[0])
+def n_faults(pieces: tuple[str, str], text: str) -> int:
+    return Faults(excerpt_at(*pieces, "python")).left_by(text)
 
 
 @pytest.mark.parametrize("policy", ["lookup", "sequential", "fused", "threshold"])
 @pytest.mark.parametrize("pieces", PLACES)
-def test_other_beginnings_leave_no_more_faults(model: LoadedModel, pieces: tuple[str, str], policy: str) -> None:
-    request = InfillRequest(document="d", pieces=pieces, max_tokens=24, policy=policy)
-    alone, _ = answer(model, InfillRequest(document="d", pieces=pieces, max_tokens=24, policy=policy, stream=True))
-    result, board = answer(model, request)
-    assert n_faults(pieces, result) <= n_faults(pieces, alone)
-    assert len(result.candidates) == 1
-    if not board.counters["forks"]:
-        assert result.candidates[0].fills == alone.candidates[0].fills
-
-
-def test_a_block_without_its_head_is_met_with_other_beginnings_at_once(model: LoadedModel) -> None:
-    _, board = answer(model, InfillRequest(document="d", pieces=PLACES[1], max_tokens=24))
-    assert board.counters["forks"] == 1
-    _, board = answer(model, InfillRequest(document="d", pieces=PLACES[1], max_tokens=24, stream=True))
-    assert board.counters["forks"] == 0
-
-
-def test_a_language_without_a_grammar_has_no_faults(model: LoadedModel) -> None:
-    _, board = answer(model, InfillRequest(document="d", pieces=PLACES[1], max_tokens=24, language="fortran"))
-    assert board.counters["forks"] == 0
-
-
-@pytest.mark.parametrize("changes", [{"max_tokens": 1}, {"max_tokens": 2}, {"deadline_ms": 0}, {"n_candidates": 3}])
-def test_where_there_is_no_room_or_time_what_was_written_is_answered(
-    model: LoadedModel, changes: dict[str, Any], caplog: pytest.LogCaptureFixture
+def test_with_other_beginnings_no_more_faults_are_left(
+    model: LoadedModel, pieces: tuple[str, str], policy: Policy
 ) -> None:
-    request = replace(InfillRequest(document="d", pieces=PLACES[1], max_tokens=24), **changes)
-    result, _ = answer(model, request)
-    assert len(result.candidates) == request.n_candidates
-    assert all(candidate.tokens <= request.max_tokens for candidate in result.candidates)
+    request = InfillRequest(document="d", pieces=pieces, max_tokens=24, policy=policy)
+    alone, _ = answer(model, replace(request, forks=False))
+    result, board = answer(model, request)
+    assert len(result.candidates) == 1 and board.counters["forks"] == N_FORKS
+    assert n_faults(pieces, result.candidates[0].fills[0]) <= n_faults(pieces, alone.candidates[0].fills[0])
+
+
+@pytest.mark.parametrize("n_candidates", [2, 3, 8])
+def test_the_candidates_are_the_best_of_all_beginnings(model: LoadedModel, n_candidates: int) -> None:
+    request = InfillRequest(document="d", pieces=PLACES[0], max_tokens=24, n_candidates=n_candidates)
+    result, board = answer(model, request)
+    assert board.counters["forks"] == max(N_FORKS, n_candidates - 1)
+    texts = [candidate.fills[0] for candidate in result.candidates]
+    faults = [n_faults(PLACES[0], text) for text in texts]
+    assert len(texts) == n_candidates and faults == sorted(faults)
+    assert texts[0] == answer(model, replace(request, n_candidates=1))[0].candidates[0].fills[0]
+
+
+def test_no_two_rows_begin_with_the_same_two_tokens(model: LoadedModel) -> None:
+    board, job = Scheduler(), Job(InfillRequest(document="d", pieces=PLACES[0], max_tokens=24), lambda event: None)
+    board.admit(job, model)
+    rows = job.rows
+    while not all(len(row.canvas.spans[0].tokens) >= 2 or row.canvas.is_finished for row in rows):
+        board.round()
+    begun = [tuple(row.canvas.spans[0].tokens[:2]) for row in rows]
+    assert len(begun) == N_FORKS + 1 == len(set(begun))
+
+
+@pytest.mark.parametrize("n_candidates", [1, 3])
+@pytest.mark.parametrize("pieces", PLACES)
+def test_leaving_what_cannot_be_the_best_changes_no_answer(
+    model: LoadedModel, pieces: tuple[str, str], n_candidates: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = InfillRequest(document="d", pieces=pieces, max_tokens=100, n_candidates=n_candidates)
+    result, board = answer(model, request)
+    monkeypatch.setattr(scheduler, "prune", lambda rows, n_wanted: None)
+    to_their_ends, all_of_them = answer(model, request)
+    assert [one.fills for one in result.candidates] == [one.fills for one in to_their_ends.candidates]
+    assert board.counters["rounds"] <= all_of_them.counters["rounds"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"forks": False},
+        {"stream": True},
+        {"temperature": 1.0},
+        {"max_tokens": 1},
+        {"deadline_ms": 0},
+        {"one_line": True},
+        {"pieces": ("x = f(", "a, b)\ny = 1\n")},
+        {"pieces": ("x = ", "", "\n")},
+    ],
+)
+@pytest.mark.parametrize("n_candidates", [1, 3])
+def test_where_no_other_beginning_is_wanted_or_possible_there_is_none(
+    model: LoadedModel, changes: dict[str, Any], n_candidates: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = InfillRequest(document="d", pieces=PLACES[1], max_tokens=24, n_candidates=n_candidates)
+    result, board = answer(model, replace(request, **changes))
+    assert board.counters["forks"] == 0 and len(result.candidates) == n_candidates
     assert not caplog.records
-
-
-def test_inside_a_line_no_other_beginning_is_tried(model: LoadedModel) -> None:
-    _, board = answer(model, InfillRequest(document="d", pieces=("x = f(", "a, b)\ny = 1\n"), max_tokens=24))
-    assert board.counters["forks"] == 0

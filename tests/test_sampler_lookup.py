@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sampler.lookup import MOST, Lookup
+from sampler.lookup import MOST, MOST_IN_ALL, Lookup, most_for
 
 
 @pytest.mark.parametrize(
@@ -14,11 +14,11 @@ from sampler.lookup import MOST, Lookup
         ([7], [], []),
         ([1, 2], [], []),
         ([1, 2, 3, 1, 2], [], [3, 1, 2]),
-        ([1, 2, 3, 4, 5, 6, 7, 8, 1], [2], [3, 4, 5, 6]),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 1], [2], [3, 4, 5, 6, 7, 8, 1, 2]),
         ([1, 2, 3, 9, 1, 2, 4, 9], [1, 2], [4, 9, 1, 2]),
         ([1, 2, 3], [2, 2], [2]),
         ([1, 2, 3, 4, 9], [2], [3, 4, 9, 2]),
-        ([1, 2, 5, 7, 2, 6, 1], [2], [5, 7, 2, 6]),
+        ([1, 2, 5, 7, 2, 6, 1], [2], [5, 7, 2, 6, 1, 2]),
         ([5], [5, 5], [5]),
         ([1], [2, 3, 1, 2], [3, 1, 2]),
     ],
@@ -33,3 +33,10 @@ def test_a_row_that_grows_is_read_as_if_it_had_always_been_that_long() -> None:
     for n in range(len(written) + 1):
         found = growing.draft(written[:n])
         assert found == Lookup([*context, *written[:n]]).draft([]) and len(found) <= MOST
+
+
+def test_drafts_share_a_forward() -> None:
+    assert most_for(1) == MOST and all(1 <= most_for(n) <= MOST for n in range(1, 100))
+    assert all(n * most_for(n) <= max(MOST_IN_ALL, n) for n in range(1, 100))
+    assert len(Lookup([*range(20), 0]).draft([], most_for(1))) == MOST
+    assert len(Lookup([*range(20), 0]).draft([], 2)) == 2

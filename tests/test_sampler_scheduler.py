@@ -34,8 +34,8 @@ class Heard(list[Event]):
     """A job and the events it has told."""
 
     def __init__(self, *pieces: str, **changes: Any) -> None:
-        request = InfillRequest(**{"document": "d", "pieces": pieces or ("a = ", "\n"), "max_tokens": 12, **changes})
-        self.job = Job(request, self.append)
+        given = {"document": "d", "pieces": pieces or ("a = ", "\n"), "max_tokens": 12, "forks": False, **changes}
+        self.job = Job(InfillRequest(**given), self.append)
 
     @property
     def result(self) -> InfillResult:
