@@ -9,9 +9,10 @@ from functools import partial
 from typing import NamedTuple
 
 from lsp_server.certainty import ends_of, ends_within, worth_showing
-from lsp_server.context import unix_lines
+from lsp_server.context import Place, unix_lines
 from lsp_server.postprocess import Verdict
 from lsp_server.postprocess.brackets import CLOSER_OF, QUOTES
+from lsp_server.postprocess.no_overlap import no_overlap
 from lsp_server.record import Inference, Source
 from lsp_server.silence import Query
 from sampler.messages import Candidate, End
@@ -40,8 +41,8 @@ class Fill(NamedTuple):
         return Fill(self.text[start:stop], ends_within(self.ends, start, stop))
 
 
-def shown_of(candidate: Candidate, verdict: Verdict) -> Fill:
-    """What the filters left of a candidate.
+def shown_of(candidate: Candidate, verdict: Verdict, place: Place) -> Fill:
+    """What the filters left of a candidate, and where it may end: not with what already stands behind the cursor.
 
     Where they changed more than its beginning and end nothing is known of its parts, and of the whole what its length
     lets one expect.
@@ -51,7 +52,9 @@ def shown_of(candidate: Candidate, verdict: Verdict) -> Fill:
     if start < 0:
         share = min(len(shown) / len(written), 1.0)
         return Fill(shown, (End(characters=len(shown), certainty=ends[-1].certainty ** share),))
-    return Fill(written, ends).between(start, start + len(shown))
+    *inside, last = Fill(written, ends).between(start, start + len(shown)).ends
+    parts = [(end, shown[: end.characters]) for end in inside]
+    return Fill(shown, (*(end for end, part in parts if no_overlap(part, place) == part), last))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -194,7 +194,7 @@ class Suggestions:
             verdicts=verdicts,
             ms={**ms, "service": result.ms, "load": result.load_ms},
         )
-        fills = _fills(result, verdicts)
+        fills = _fills(result, verdicts, place)
         answer = Remembered(text=snapshot.text, offset=query.offset, fills=fills, inference=inference, source=source)
         if not result.load_ms:
             self.pace.answered(answered - asked)
@@ -258,12 +258,12 @@ class Suggestions:
         return f"{self._client[:8]}-{next(self._numbers)}"
 
 
-def _fills(result: InfillResult, verdicts: tuple[Verdict, ...]) -> tuple[Fill, ...]:
+def _fills(result: InfillResult, verdicts: tuple[Verdict, ...], place: Place) -> tuple[Fill, ...]:
     """What the filters left of each candidate, best first, each text once."""
     fills: dict[str, Fill] = {}
     for candidate, one in zip(result.candidates, verdicts, strict=True):
         if one.shown:
-            fills.setdefault(one.shown, shown_of(candidate, one))
+            fills.setdefault(one.shown, shown_of(candidate, one, place))
     return tuple(fills.values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lsp_server.certainty import ends_of, ends_within, worth_showing
+from lsp_server.context import place_at
 from lsp_server.postprocess import Verdict
 from lsp_server.remembered import Fill, shown_of
 from sampler.messages import Candidate, End
@@ -65,9 +66,19 @@ def test_the_ends_of_a_stretch_are_as_likely_as_what_is_before_it_is_right(
 def test_what_filters_leave_keeps_its_ends_where_it_is_a_stretch(written: str, shown: str, expected: Places) -> None:
     n_blank = len(written) - len(written.lstrip())
     places = ((1, 0.9), (5, 0.3), (11, 0.1)) if not n_blank else ((2, 0.6), (3, 0.6), (7, 0.3), (13, 0.1))
-    fill = shown_of(candidate(written, *places), Verdict(written=written, shown=shown, steps=()))
+    fill = shown_of(
+        candidate(written, *places), Verdict(written=written, shown=shown, steps=()), place_at("", 0, "python")
+    )
     assert fill.text == shown
     assert [(end.characters, pytest.approx(end.certainty)) for end in fill.ends] == list(expected)
+
+
+def test_no_part_repeats_what_stands_behind_the_cursor() -> None:
+    before, written, after = 'x = {"show_dow', '": show_dow: x', "_download_link,\n"
+    place = place_at(before + after, len(before), "python")
+    written_ends = ((2, 0.9), (6, 0.85), (11, 0.8), (14, 0.1))
+    fill = shown_of(candidate(written, *written_ends), Verdict(written=written, shown=written, steps=()), place)
+    assert [end.characters for end in fill.ends] == [2, 6, 14]
 
 
 def test_without_ends_all_tokens_have_to_be_right() -> None:

@@ -30,7 +30,7 @@ class Suggested:
         """What is shown of it, as far as it is worth showing; None for nothing."""
         is_cut = self.candidate.finish == "length"
         found = verdict(self.candidate.fills[0], self.place, filters, is_cut=is_cut)
-        return shown_of(self.candidate, found).part(0.0) if found.shown else None
+        return shown_of(self.candidate, found, self.place).part(0.0) if found.shown else None
 
     @cached_property
     def fill(self) -> Fill | None:
