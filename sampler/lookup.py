@@ -7,6 +7,8 @@ the last word on them, so no text comes out that token-by-token decoding would n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import TypeAlias
 
 MOST = 8
 """Tokens of a draft: more are seldom right to the end."""
@@ -22,25 +24,39 @@ def most_for(n_rows: int) -> int:
     return max(min(MOST, MOST_IN_ALL // n_rows), 1)
 
 
+Places: TypeAlias = dict[tuple[int, ...], int]
+"""One or two tokens, and where they were last followed by another."""
+
+
 class Lookup:
     """The tokens of a growing row, and where each pair of them, and each alone, was last followed by another."""
 
     def __init__(self, context: Sequence[int]) -> None:
-        self._row: list[int] = []
-        self._followed: dict[tuple[int, ...], int] = {}
-        self._read(context)
+        self._row = list(context)
+        self._followed = dict(_followed_in(tuple(context)))
         self._n_context = len(self._row)
 
     def draft(self, written: Sequence[int], most: int = MOST) -> list[int]:
         """At most `most` tokens to follow the context and what is written behind it, which only ever grows."""
-        self._read(written[len(self._row) - self._n_context :])
+        for token in written[len(self._row) - self._n_context :]:
+            _note(self._followed, self._row, len(self._row))
+            self._row.append(token)
         places = (self._followed.get(tuple(self._row[-n:])) for n in LENGTHS)
         at = next((place for place in places if place is not None), None)
         return [] if at is None else self._row[at : at + most]
 
-    def _read(self, tokens: Sequence[int]) -> None:
-        for token in tokens:
-            for n in LENGTHS:
-                if len(self._row) >= n:
-                    self._followed[tuple(self._row[-n:])] = len(self._row)
-            self._row.append(token)
+
+@lru_cache(maxsize=4)
+def _followed_in(context: tuple[int, ...]) -> Places:
+    """The same for all rows of a context, which are many where other beginnings are written on."""
+    found: Places = {}
+    for at in range(len(context)):
+        _note(found, context, at)
+    return found
+
+
+def _note(places: Places, row: Sequence[int], at: int) -> None:
+    """That the tokens before `at` are followed."""
+    for n in LENGTHS:
+        if at >= n:
+            places[tuple(row[at - n : at])] = at
