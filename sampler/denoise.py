@@ -27,7 +27,7 @@ from sampler.constraints import begun, without_end, without_nothing
 from sampler.ending import Ending
 from sampler.families import FamilyProfile
 from sampler.kv_cache import ContextSlot, KeyValues, Reuse, Tail, join
-from sampler.lookup import Lookup, most_for
+from sampler.lookup import Lookup
 from sampler.messages import Finish
 from sampler.passes import Model, Pass, forward, read_logits, threads_of, with_guesses
 from sampler.span import Block, Span
@@ -135,7 +135,7 @@ def denoise_step(model: Model, rows: Sequence[Row], on_step: OnStep | None = Non
     """
     rows = [row for row in rows if not row.canvas.is_finished]
     for row in rows:
-        _open_blocks(model, row, most_for(len(rows)))
+        _open_blocks(model, row)
     passes = [_live_pass(model.profile, row) for row in rows]
     with threads_of(model, passes):
         hidden, packed = forward(model, passes)
@@ -171,17 +171,14 @@ def _follow(row: Row) -> None:
         row.ending.follow(row.canvas.spans[0], row.canvas.stop_ids)
 
 
-def _open_blocks(model: Model, row: Row, n_drafted: int) -> None:
-    """See that every unfinished span has a block, and that the surroundings are fresh where they have to be.
-
-    `n_drafted`: tokens of a draft from the row itself, at most.
-    """
+def _open_blocks(model: Model, row: Row) -> None:
+    """See that every unfinished span has a block, and that the surroundings are fresh where they have to be."""
     profile, closed = model.profile, [s for s in row.canvas.spans if s.finish is None and s.block is None]
     for span in closed:
         size = 1 if row.is_fused and not span.guess else row.sampling.block_size  # no masks where passes only check
         if row.lookup is not None and span.next_token is not None:
             begun = [*span.given, span.next_token]
-            span.guess = _until_end(row.canvas, row.lookup.draft([*span.tokens, *begun], n_drafted))
+            span.guess = _until_end(row.canvas, row.lookup.draft([*span.tokens, *begun]))
             size = len(begun) + len(span.guess)
         span.open_block(size, profile.mask_id, row.sampling.draft_size)
         row.edits_left = row.sampling.n_edit_steps

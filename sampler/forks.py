@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from sampler.canvas import Canvas
 from sampler.denoise import Row, denoise_step, start_row, stop
+from sampler.lookup import most_for
 from sampler.messages import InfillRequest
 from sampler.passes import Model
 from sampler.unmask import Sampling
@@ -66,6 +67,13 @@ def prune(rows: Sequence[Row], n_wanted: int = 1) -> None:
         span = row.canvas.spans[0]
         if row.ending and not span.finish and row.ending.hope(span.limit - len(span.tokens)) <= most:
             stop(row, "end")
+
+
+def share_drafts(rows: Sequence[Row]) -> None:
+    """Let the rows of a request that are still written share the room for drafts."""
+    drafting = [row.lookup for row in rows if row.lookup and not row.canvas.is_finished]
+    for lookup in drafting:
+        lookup.most = most_for(len(drafting))
 
 
 def _beginning(model: Model, row: Row, canvas: Canvas, tokens: Sequence[int], sampling: Sampling) -> Row:

@@ -21,7 +21,7 @@ from sampler.clipping import clipped
 from sampler.denoise import Row, denoise_step, read_context, start_row, stop
 from sampler.ending import Ending, faults_around, is_open_ended
 from sampler.families import FamilyProfile
-from sampler.forks import N_FORKS, forks, may_fork, prune
+from sampler.forks import N_FORKS, forks, may_fork, prune, share_drafts
 from sampler.job import Job
 from sampler.kv_cache import ContextSlot, SlotCache
 from sampler.messages import (
@@ -105,6 +105,8 @@ class Scheduler:
         model = jobs[0].model
         assert model is not None
         before = sum(row.n_forwards for job in jobs for row in job.rows)
+        for job in jobs:
+            share_drafts(job.rows)
         try:
             denoise_step(model, [row for job in jobs for row in job.rows])
         except Exception as error:

@@ -15,8 +15,9 @@ from tests.support.tiny_model import make_tiny_model
 def test_each_kind_of_request_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEEDFILL_MODEL", str(make_tiny_model(tmp_path / "tiny")))
     plan = Plan(n=2, n_cold=1, n_context_tokens=200, max_tokens=4, service_options=("--device=cpu",))
-    cold, warm, typed = asyncio.run(time_suggestions(plan))
-    assert (cold.n, warm.n, typed.n) == (1, 2, 2)
+    cold, warm, typed, by_hand = asyncio.run(time_suggestions(plan))
+    assert (cold.n, warm.n, typed.n, by_hand.n) == (1, 2, 2, 2)
+    assert by_hand.tokens_computed == 0
     assert cold.ms_p50 > warm.ms_p50
     assert warm.service_ms <= warm.ms_p95
     assert typed.tokens_computed < 20 < 150 < warm.tokens_computed

@@ -35,8 +35,10 @@ def test_a_row_that_grows_is_read_as_if_it_had_always_been_that_long() -> None:
         assert found == Lookup([*context, *written[:n]]).draft([]) and len(found) <= MOST
 
 
-def test_drafts_share_a_forward() -> None:
+def test_drafts_share_the_room() -> None:
     assert most_for(1) == MOST and all(1 <= most_for(n) <= MOST for n in range(1, 100))
     assert all(n * most_for(n) <= max(MOST_IN_ALL, n) for n in range(1, 100))
-    assert len(Lookup([*range(20), 0]).draft([], most_for(1))) == MOST
-    assert len(Lookup([*range(20), 0]).draft([], 2)) == 2
+    lookup = Lookup([*range(20), 0])
+    assert len(lookup.draft([])) == MOST
+    lookup.most = 2
+    assert len(lookup.draft([])) == 2

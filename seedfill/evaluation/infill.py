@@ -32,6 +32,8 @@ class InfillOptions:
     policy: Policy | None = None
     block_size: int | None = None
     threshold: float | None = None
+    forks: bool = True
+    """Whether other beginnings are written on beside the likeliest, as where a person asked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,6 +159,7 @@ def _request(task: InfillTask, options: InfillOptions) -> InfillRequest:
         policy=options.policy,
         block_size=options.block_size,
         threshold=options.threshold,
+        forks=options.forks,
     )
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 
@@ -22,6 +22,8 @@ from seedfill.evaluation.metrics import percentile, ratio
 
 SUFFIX_SHARE = 4
 """One token in so many of the context stands after the cursor."""
+N_CANDIDATES = 3
+"""What an editor asks for by hand, unless it was set otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,20 +60,22 @@ class Plan:
 
 
 async def time_suggestions(plan: Plan) -> list[Timing]:
-    """Cold (no process, no model), warm (a document not seen before), and after one typed character."""
+    """Cold (no process, no model), warm (a document not seen before), after one typed character; and that by hand."""
     cold = [await _cold(plan, request) for request in requests(plan, "cold", plan.n_cold)]
     async with SamplerClient(mode="private", service_options=plan.service_options) as client:
         for request in requests(plan, "first", 2):  # the first passes of a process are slower
             await client.infill(request)
         warm = [await _timed(client, request) for request in requests(plan, "warm", plan.n)]
-        typed = []
+        typed, by_hand = [], []
         for before, after in _typed(plan):
             await client.infill(before)
             typed.append(await _timed(client, after))
+            by_hand.append(await _timed(client, replace(after, forks=True, n_candidates=N_CANDIDATES)))
     return [
         _timing("cold: start, load, fill", cold),
         _timing("warm: a document not seen before", warm),
         _timing("after one typed character", typed),
+        _timing(f"the same by hand, {N_CANDIDATES} to choose from", by_hand),
     ]
 
 
@@ -143,7 +147,13 @@ def _typed(plan: Plan) -> Iterator[tuple[InfillRequest, InfillRequest]]:
 
 
 def _request(plan: Plan, document: str, prefix: str, suffix: str) -> InfillRequest:
-    return InfillRequest(document=document, pieces=(prefix, suffix), path="argparse.py", max_tokens=plan.max_tokens)
+    return InfillRequest(
+        document=document,
+        pieces=(prefix, suffix),
+        path="argparse.py",
+        max_tokens=plan.max_tokens,
+        forks=False,
+    )
 
 
 def _contexts(plan: Plan, n: int) -> Iterator[tuple[str, str]]:
