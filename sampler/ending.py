@@ -104,17 +104,18 @@ class Ending:
             if not self._pays(span.limit - len(self._read)):
                 break
         else:
-            if span.finish is None and self._goes_on(span):
+            if span.finish is None and not self._is_done(span):
                 return
         n_text = sum(token not in stop_ids for token in span.tokens)
         if self.best is not None and (span.finish is None or self.best.n_tokens < n_text):
             span.cut(self.best.n_tokens)
 
-    def _goes_on(self, span: Span) -> bool:
-        """Whether there is more to write; a line is at its end once a newline is chosen, though no pass has read it."""
-        if span.next_token is not None and self.tokenizer.decode([span.next_token]).startswith("\n"):
-            self._offer_end()
-        return self._pays(span.limit - len(self._read))
+    def _is_done(self, span: Span) -> bool:
+        """Whether a newline is chosen, though no pass has read it, and nothing behind it pays."""
+        if span.next_token is None or not self.tokenizer.decode([span.next_token]).startswith("\n"):
+            return False
+        self._offer_end()
+        return not self._pays(span.limit - len(self._read))
 
     def _go_on(self, token: int, log_prob: float) -> None:
         written = self.tokenizer.decode([token])

@@ -26,7 +26,8 @@ class Faults:
 
     def is_whole(self, text: str) -> bool:
         """Whether `text` brings no fault with it and takes away those that a line in its place can take away."""
-        return self.left_by(text) <= self._least
+        n_faults = self.left_by(text)
+        return not n_faults or n_faults <= self._least  # most texts leave none, and then no plain line need be parsed
 
     @cached_property
     def _least(self) -> int:

@@ -36,13 +36,13 @@ def may_fork(request: InfillRequest, row: Row) -> bool:
     return is_free and is_line_end and row.slot is not None and row.canvas.spans[0].limit > 1
 
 
-def forks(model: Model, row: Row, canvas: Canvas, n: int = N_FORKS) -> list[Row]:
-    """Rows that begin with the n likeliest pairs of tokens, that of `row` apart; none has made its first step.
+def forks(model: Model, row: Row, canvas: Canvas, n: int) -> list[Row]:
+    """Rows that begin with the n likeliest pairs of tokens, that of `row` apart; neither it nor they have made a step.
 
     `canvas` is the one that `row` was begun with, as it was before.
     """
     one_by_one = replace(row.sampling, policy="sequential", block_size=1)  # so that one step reads behind a token
-    firsts = _likeliest(_beginning(model, row, canvas, [], one_by_one), canvas, N_FIRST)
+    firsts = _likeliest(row, canvas, N_FIRST)
     rows = [_beginning(model, row, canvas, [first], one_by_one) for first, _ in firsts]
     denoise_step(model, rows)
     pairs = [
@@ -58,7 +58,7 @@ def forks(model: Model, row: Row, canvas: Canvas, n: int = N_FORKS) -> list[Row]
     return found
 
 
-def prune(rows: Sequence[Row], n_wanted: int = 1) -> None:
+def prune(rows: Sequence[Row], n_wanted: int) -> None:
     """End the rows that cannot come to be worth more than so many that have ended and leave the code whole."""
     ends = [row.ending.stop for row in rows if row.ending and row.canvas.is_finished]
     worths = sorted((end.worth for end in ends if end.is_whole), reverse=True)
@@ -79,10 +79,9 @@ def share_drafts(rows: Sequence[Row]) -> None:
 def _beginning(model: Model, row: Row, canvas: Canvas, tokens: Sequence[int], sampling: Sampling) -> Row:
     """A row like `row`, whose text begins with `tokens`."""
     other = start_row(model, canvas.copy(), sampling, row.slot)
-    if tokens:
-        span = other.canvas.spans[0]
-        span.finish, span.tokens, span.log_probs = None, [], []
-        *span.given, span.next_token = tokens
+    span = other.canvas.spans[0]
+    span.finish, span.tokens, span.log_probs = None, [], []
+    *span.given, span.next_token = tokens
     return other
 
 

@@ -53,6 +53,7 @@ def test_with_other_beginnings_no_more_faults_are_left(
     alone, _ = answer(model, replace(request, forks=False))
     result, board = answer(model, request)
     assert len(result.candidates) == 1 and board.counters["forks"] == N_FORKS
+    assert result.candidates[0].tokens <= request.max_tokens
     assert n_faults(pieces, result.candidates[0].fills[0]) <= n_faults(pieces, alone.candidates[0].fills[0])
 
 
@@ -108,6 +109,23 @@ def test_where_no_other_beginning_is_wanted_or_possible_there_is_none(
     model: LoadedModel, changes: dict[str, Any], n_candidates: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     request = InfillRequest(document="d", pieces=PLACES[1], max_tokens=24, n_candidates=n_candidates)
-    result, board = answer(model, replace(request, **changes))
+    request = replace(request, **changes)
+    result, board = answer(model, request)
     assert board.counters["forks"] == 0 and len(result.candidates) == n_candidates
+    n_spans = len(request.pieces) - 1
+    assert all(candidate.tokens <= n_spans * request.max_tokens for candidate in result.candidates)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("n_candidates", [1, 3])
+@pytest.mark.parametrize("changes", [{"max_tokens": 2}, {"language": "fortran"}])
+def test_with_little_room_or_without_a_grammar_they_are_written_all_the_same(
+    model: LoadedModel, changes: dict[str, Any], n_candidates: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = replace(
+        InfillRequest(document="d", pieces=PLACES[1], max_tokens=24, n_candidates=n_candidates), **changes
+    )
+    result, board = answer(model, request)
+    assert board.counters["forks"] == N_FORKS and len(result.candidates) == n_candidates
+    assert all(candidate.tokens <= request.max_tokens for candidate in result.candidates)
     assert not caplog.records
