@@ -244,3 +244,14 @@ def test_the_mean_of_the_weights_goes_on_where_a_run_does_and_is_what_is_exporte
     assert torch.allclose(exported[name], expected, atol=1e-3)
     assert not torch.allclose(exported[name], seen[-1], atol=1e-3)
     assert torch.equal(resumed.weights[name], seen[-1])
+
+
+def test_another_seed_reads_other_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(recipes.RECIPES, "tiny", replace(TINY, name="tiny", n_steps=1, corpus="codecs"))
+
+    def loss(n_run: int, seed: int | None) -> float:
+        request = runs.Request(folder=tmp_path / str(n_run), corpus=tmp_path, seed=seed)
+        return float(runs.run("tiny", request, lambda entry: None)["next_token"])
+
+    by_recipe, same, other = (loss(i, seed) for i, seed in enumerate((None, TINY.seed, 7)))
+    assert by_recipe == same != other

@@ -49,6 +49,7 @@ class Request:
     resume: bool = False
     resume_from: Path | None = None
     n_steps: int | None = None
+    seed: int | None = None
     stop_after: int | None = None
     export: Path | None = None
     device: str = "auto"
@@ -66,6 +67,8 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
     recipe = find_recipe(name)
     if request.n_steps is not None:
         recipe = shortened(recipe, request.n_steps)
+    if request.seed is not None:
+        recipe = replace(recipe, seed=request.seed)
     try:
         device = devices.pick_device(request.device)
     except devices.NoDevice as error:
