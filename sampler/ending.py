@@ -55,17 +55,23 @@ def ends_of(canvas: Canvas, tokenizer: Tokenizer, mask_id: int) -> tuple[End, ..
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A place to end: behind how many tokens, what is wrong with the code then, and the text's worth in characters."""
+    """A place to end: behind how many tokens and characters, what is wrong with the code then, and how likely it is."""
 
     n_tokens: int
     n_faults: int
     is_whole: bool
-    worth: float
+    n_characters: int
+    log_prob: float
+
+    @property
+    def worth(self) -> float:
+        """In characters: those of the text times the probability that all of them are right."""
+        return self.n_characters * math.exp(self.log_prob)
 
     @property
     def rank(self) -> tuple[int, float]:
-        """The higher the better."""
-        return -self.n_faults, self.worth
+        """The higher the better, of texts that begin otherwise: by worth, more of them would be long and fewer right."""
+        return -self.n_faults, self.log_prob
 
 
 @dataclass(slots=True)
@@ -91,7 +97,9 @@ class Ending:
     def stop(self) -> Stop:
         """Where the text ends as things stand: without an end, where it was cut off, which is worth nothing."""
         text = self._text
-        return self.best or Stop(len(self._read), self.faults.left_by(text), self.faults.is_whole(text), 0.0)
+        return self.best or Stop(
+            len(self._read), self.faults.left_by(text), self.faults.is_whole(text), n_characters=0, log_prob=-math.inf
+        )
 
     def follow(self, span: Span, stop_ids: Collection[int]) -> None:
         """Read what was committed since; where the span has ended, or more does not pay, end it where it is best."""
@@ -132,10 +140,15 @@ class Ending:
         if not text or text == self._last:
             return
         n_faults, is_whole = self.faults.left_by(text), self.faults.is_whole(text)
-        end = Stop(len(self._read), n_faults, is_whole, len(text.lstrip()) * math.exp(self._log_prob))
+        end = Stop(len(self._read), n_faults, is_whole, len(text.lstrip()), self._log_prob)
         self._last, self._n_ends = text, self._n_ends + 1
         self.n_sure = self.n_sure or end.n_tokens
-        self.best = end if self.best is None else max(self.best, end, key=lambda one: one.rank)
+        self.best = end if self.best is None else max(self.best, end, key=lambda one: (-one.n_faults, one.worth))
+
+    @property
+    def likeliest(self) -> float:
+        """No end that leaves the code whole, written or to come, has a higher log-probability."""
+        return max(self._log_prob, self.best.log_prob if self.best and self.best.is_whole else -math.inf)
 
     def hope(self, n_left: int) -> float:
         """What up to `n_left` more tokens could make the text worth, if all goes well."""

@@ -2,8 +2,8 @@
 
 What a model writes by taking the likeliest token each time is not always the likeliest text, nor what the place asks
 for: a block that stands below needs a head, and the likeliest line may be none. So a few beginnings are written on in
-one batch, and of the texts that leave the fewest faults the one worth most is taken (`sampler/results.py`). Whatever
-can no longer be that one is left, so that it takes fewer passes than the likeliest text alone, but dearer ones.
+one batch, and of the texts that leave the fewest faults the likeliest is taken (`sampler/results.py`). Whatever can no
+longer be that one is left, so that it takes fewer passes than the likeliest text alone, but dearer ones.
 """
 
 from __future__ import annotations
@@ -59,13 +59,12 @@ def forks(model: Model, row: Row, canvas: Canvas, n: int) -> list[Row]:
 
 
 def prune(rows: Sequence[Row], n_wanted: int) -> None:
-    """End the rows that cannot come to be worth more than so many that have ended and leave the code whole."""
+    """End the rows that cannot come to be likelier than so many that have ended and leave the code whole."""
     ends = [row.ending.stop for row in rows if row.ending and row.canvas.is_finished]
-    worths = sorted((end.worth for end in ends if end.is_whole), reverse=True)
-    most = worths[n_wanted - 1] if len(worths) >= n_wanted else -math.inf
+    whole = sorted((end.log_prob for end in ends if end.is_whole), reverse=True)
+    most = whole[n_wanted - 1] if len(whole) >= n_wanted else -math.inf
     for row in rows:
-        span = row.canvas.spans[0]
-        if row.ending and not span.finish and row.ending.hope(span.limit - len(span.tokens)) <= most:
+        if row.ending and not row.canvas.is_finished and row.ending.likeliest <= most:
             stop(row, "end")
 
 

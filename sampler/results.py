@@ -43,7 +43,7 @@ def _committed(row: Row, model: LoadedModel) -> str:
 
 def result(job: Job, model: LoadedModel) -> InfillResult:
     """The request's candidates: those that came to an end before those cut short, then those that leave fewer faults,
-    then those worth more; where nobody looks for faults, by mean log-probability.
+    then the likelier; where nobody looks for faults, by mean log-probability.
     """
     ranked = sorted(job.rows, key=_rank, reverse=True)
     return InfillResult(

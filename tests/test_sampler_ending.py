@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from sampler.canvas import Canvas
-from sampler.ending import Ending, ends_of, faults_around
+from sampler.ending import Ending, Stop, ends_of, faults_around
 from sampler.messages import InfillRequest
 from sampler.span import Span
 from tests.support.tiny_model import tiny_tokenizer
@@ -115,3 +116,9 @@ def test_a_token_that_is_half_a_character_ends_nowhere(begins: str) -> None:
     assert all(text[: len(begins) + end.characters] in wholes for end in found)
     assert found[-1].characters == len(text) - len(begins)
     assert found[-1].certainty == pytest.approx(math.exp(-0.1 * len(tokens)))
+
+
+def test_of_texts_that_begin_otherwise_the_likelier_is_better_whatever_is_worth_more() -> None:
+    short, long = (Stop(n, 0, True, 4 * n, log_prob) for n, log_prob in ((2, -1.0), (9, -1.5)))
+    assert long.worth > short.worth
+    assert short.rank > long.rank > replace(short, n_faults=1).rank

@@ -58,13 +58,20 @@ def test_with_other_beginnings_no_more_faults_are_left(
 
 
 @pytest.mark.parametrize("n_candidates", [2, 3, 8])
-def test_the_candidates_are_the_best_of_all_beginnings(model: LoadedModel, n_candidates: int) -> None:
-    request = InfillRequest(document="d", pieces=PLACES[0], max_tokens=24, n_candidates=n_candidates)
+@pytest.mark.parametrize("pieces", PLACES)
+def test_the_candidates_are_the_best_of_all_beginnings(
+    model: LoadedModel, pieces: tuple[str, str], n_candidates: int
+) -> None:
+    request = InfillRequest(document="d", pieces=pieces, max_tokens=24, n_candidates=n_candidates)
     result, board = answer(model, request)
     assert board.counters["forks"] == max(N_FORKS, n_candidates - 1)
     texts = [candidate.fills[0] for candidate in result.candidates]
-    faults = [n_faults(PLACES[0], text) for text in texts]
-    assert len(texts) == n_candidates and faults == sorted(faults)
+    ranks = [
+        (n_faults(pieces, text), -candidate.ends[-1].certainty)
+        for text, candidate in zip(texts, result.candidates, strict=True)
+        if candidate.finish == "end" and candidate.ends
+    ]
+    assert len(texts) == n_candidates and ranks == sorted(ranks), "few faults first, then the likelier"
     assert texts[0] == answer(model, replace(request, n_candidates=1))[0].candidates[0].fills[0]
 
 
