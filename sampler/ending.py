@@ -70,7 +70,7 @@ class Stop:
 
     @property
     def rank(self) -> tuple[int, float]:
-        """The higher the better, of texts that begin otherwise: by worth, more of them would be long and fewer right."""
+        """The higher the better, of texts that begin otherwise: by worth, more were long and fewer right."""
         return -self.n_faults, self.log_prob
 
 

@@ -64,11 +64,7 @@ def shipped_tokenizer() -> Path:
 
 def run(name: str, request: Request, log: Log) -> dict[str, Any]:
     """Train recipe `name`; returns the last figures. Raises BadRun, Stopped or Unsaved, each with one sentence."""
-    recipe = find_recipe(name)
-    if request.n_steps is not None:
-        recipe = shortened(recipe, request.n_steps)
-    if request.seed is not None:
-        recipe = replace(recipe, seed=request.seed)
+    recipe = _as_asked(find_recipe(name), request)
     try:
         device = devices.pick_device(request.device)
     except devices.NoDevice as error:
@@ -98,6 +94,12 @@ def run(name: str, request: Request, log: Log) -> dict[str, Any]:
     if figure is not None:
         figures["after"] = figure()
     return figures
+
+
+def _as_asked(recipe: Recipe, request: Request) -> Recipe:
+    if request.n_steps is not None:
+        recipe = shortened(recipe, request.n_steps)
+    return recipe if request.seed is None else replace(recipe, seed=request.seed)
 
 
 def _adopted(recipe: Recipe, data: Data, request: Request) -> tuple[Recipe, Data]:
