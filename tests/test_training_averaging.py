@@ -48,6 +48,11 @@ def test_the_mean_says_of_what(pair: list[Path], tmp_path: Path) -> None:
     assert (said["step"], said["averaged"]) == (1, {"branch 1": 0.5, "branch 2": 0.5})
 
 
+def test_branches_of_one_step_count_together(pair: list[Path], tmp_path: Path) -> None:
+    said = averaging.average([*pair, pair[0]], [1, 2, 1], tmp_path / "mean")
+    assert said["averaged"] == {"branch 1": 0.5, "branch 2": 0.5}
+
+
 @pytest.mark.parametrize("shares", [["--share", "1"], ["--share", "1", "--share", "0"]])
 def test_shares_that_do_not_fit_are_refused(pair: list[Path], tmp_path: Path, shares: list[str]) -> None:
     result = CliRunner().invoke(cli.app, ["average", *map(str, pair), *shares, "--out", str(tmp_path / "mean")])

@@ -227,6 +227,18 @@ def test_unknown_recipe_and_missing_corpus_say_what_to_do(tmp_path: Path) -> Non
         runs.run("trunk", request, lambda entry: None)
 
 
+def test_weights_that_have_all_their_steps_are_not_trained_for_nothing(tmp_path: Path) -> None:
+    done = _trainer(TINY, tmp_path / "done")
+    done.run(lambda entry: None)
+    runs.export(done, tmp_path / "exported")
+    request = runs.Request(folder=tmp_path / "again", corpus=tmp_path, resume_from=tmp_path / "exported")
+    with pytest.raises(runs.BadRun, match="all 6 steps of mask-smoke: ask for more with --steps"):
+        runs._continue(_trainer(TINY, tmp_path / "again"), request, lambda entry: None)
+    more = _trainer(replace(TINY, n_steps=8), tmp_path / "more")
+    runs._continue(more, request, lambda entry: None)
+    assert more.step == TINY.n_steps
+
+
 def test_the_mean_of_the_weights_goes_on_where_a_run_does_and_is_what_is_exported(tmp_path: Path) -> None:
     recipe = replace(TINY, mean_steps=4)
     whole, seen = _trainer(recipe, tmp_path / "whole"), list[torch.Tensor]()

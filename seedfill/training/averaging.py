@@ -6,7 +6,8 @@ its last steps, and a mean takes that noise out without the steps that a decay c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,18 @@ def average(folders: Sequence[Path], shares: Sequence[float], out: Path) -> dict
             stacked = torch.stack([part[name] for part in parts])
             weight.copy_(torch.einsum("n,n...->...", torch.tensor(shares) / sum(shares), stacked))
     said = dict(checkpoint.read_config(folders[0])["seedfill"])
-    said["averaged"] = {
-        _label(folder): round(share / sum(shares), 3) for folder, share in zip(folders, shares, strict=True)
-    }
+    said["averaged"] = _shares(map(_label, folders), shares)
     tokenizer = Tokenizer.load(folders[0] / "tokenizer.json")
     checkpoint.save(out, mean, tokenizer, max_positions=MAX_POSITIONS, dtype=torch.bfloat16, seedfill=said)
     return {"folder": str(out), "averaged": said["averaged"]}
+
+
+def _shares(labels: Iterable[str], shares: Sequence[float]) -> dict[str, float]:
+    """Each label's part of the whole; branches of one recipe may have the same."""
+    found: dict[str, float] = defaultdict(float)
+    for label, share in zip(labels, shares, strict=True):
+        found[label] += share / sum(shares)
+    return {label: round(share, 3) for label, share in found.items()}
 
 
 def _label(folder: Path) -> str:

@@ -262,6 +262,11 @@ def _continue(trainer: Trainer, request: Request, log: Log) -> None:
         weights, said = read_exported(request.resume_from)
         same = said.get("recipe") == trainer.recipe.name
         step, n_seen = (int(said.get("step", 0)), int(said.get("tokens_seen", 0))) if same else (0, 0)
+        if step >= trainer.recipe.n_steps:
+            raise BadRun(
+                f"The weights in {request.resume_from} have all {trainer.recipe.n_steps:,} steps of {said['recipe']}: "
+                f"ask for more with --steps."
+            )
         trainer.start_from(weights, step, n_seen)
         trainer.inherited = handed_on(said, trainer.recipe.name)
     elif trainer.recipe.start is not None:
