@@ -146,11 +146,11 @@ class Ending:
         self.best = end if self.best is None else max(self.best, end, key=lambda one: (-one.n_faults, one.worth))
 
     @property
-    def likeliest(self) -> float:
+    def log_prob_bound(self) -> float:
         """No end that leaves the code whole, written or to come, has a higher log-probability."""
         return max(self._log_prob, self.best.log_prob if self.best and self.best.is_whole else -math.inf)
 
-    def hope(self, n_left: int) -> float:
+    def _hope(self, n_left: int) -> float:
         """What up to `n_left` more tokens could make the text worth, if all goes well."""
         length, probability = len(self._text), math.exp(self._log_prob)
         return max((length + TOKEN_CHARACTERS * n) * probability * HOPE**n for n in range(n_left + 1))
@@ -164,7 +164,7 @@ class Ending:
         if self.best is None:
             return True
         if self.best.is_whole:
-            return self.hope(n_left) > self.best.worth
+            return self._hope(n_left) > self.best.worth
         is_open = self._n_ends < MAX_ENDS and self._last.endswith(OPENS)
         return is_open or len(self._text) * math.exp(self._log_prob) >= 1
 

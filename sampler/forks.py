@@ -3,7 +3,7 @@
 What a model writes by taking the likeliest token each time is not always the likeliest text, nor what the place asks
 for: a block that stands below needs a head, and the likeliest line may be none. So a few beginnings are written on in
 one batch, and of the texts that leave the fewest faults the likeliest is taken (`sampler/results.py`). Whatever can no
-longer be that one is left, so that it takes fewer passes than the likeliest text alone, but dearer ones.
+longer be that one is left, so that it takes fewer passes than the likeliest tokens alone, but dearer ones.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def prune(rows: Sequence[Row], n_wanted: int) -> None:
     whole = sorted((end.log_prob for end in ends if end.is_whole), reverse=True)
     most = whole[n_wanted - 1] if len(whole) >= n_wanted else -math.inf
     for row in rows:
-        if row.ending and not row.canvas.is_finished and row.ending.likeliest <= most:
+        if row.ending and not row.canvas.is_finished and row.ending.log_prob_bound <= most:
             stop(row, "end")
 
 

@@ -51,7 +51,7 @@ def infill(
     policy: PolicyOption = None,
     block_size: BlockSizeOption = None,
     threshold: ThresholdOption = None,
-    likeliest: Annotated[bool, typer.Option(help="The likeliest text alone, as an editor shows unasked.")] = False,
+    likeliest: Annotated[bool, typer.Option(help="The likeliest tokens alone, as an editor shows unasked.")] = False,
     max_tokens: Annotated[int, typer.Option(min=1, max=1024, help="The longest answer, in tokens.")] = 128,
     parallel: Annotated[int, typer.Option(min=1, help="Requests at a time; above 1, ms holds what they share.")] = 1,
     model: ModelOption = None,
