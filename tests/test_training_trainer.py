@@ -13,6 +13,7 @@ import torch
 from sampler.backbone import Backbone
 from sampler.tokenizer import Tokenizer
 from seedfill.training import recipes, runs, state
+from seedfill.training.averaging import average
 from seedfill.training.trainer import Data, Options, Trainer
 from tests.test_training_samples import SOURCE
 
@@ -237,6 +238,22 @@ def test_weights_that_have_all_their_steps_are_not_trained_for_nothing(tmp_path:
     more = _trainer(replace(TINY, n_steps=8), tmp_path / "more")
     runs._continue(more, request, lambda entry: None)
     assert more.step == TINY.n_steps
+
+
+def test_a_mean_is_where_a_run_begins(tmp_path: Path) -> None:
+    """It says the steps of its parts, and a run from it has all of its own before it."""
+    done = _trainer(TINY, tmp_path / "done")
+    done.run(lambda entry: None)
+    parts = [tmp_path / "one", tmp_path / "other"]
+    for part in parts:
+        runs.export(done, part)
+    average(parts, [1, 1], tmp_path / "mean")
+    request = runs.Request(folder=tmp_path / "again", corpus=tmp_path, resume_from=tmp_path / "mean")
+    again = _trainer(TINY, tmp_path / "again")
+    runs._continue(again, request, lambda entry: None)
+    runs.export(again, tmp_path / "exported")
+    assert again.step == 0
+    assert "averaged" not in json.loads((tmp_path / "exported" / "config.json").read_text())["seedfill"]
 
 
 def test_the_mean_of_the_weights_goes_on_where_a_run_does_and_is_what_is_exported(tmp_path: Path) -> None:

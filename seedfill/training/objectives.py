@@ -88,10 +88,8 @@ def live_log_probs(model: Backbone, rows: Rows, live: LiveRows, is_forbidden: Te
     `is_forbidden` (V,) are tokens that are never predicted, the mask among them, on the network's device.
     """
     hidden = _two_streams(model, rows, live, is_forbidden.device)[:, rows.tokens.shape[1] :]
-    logits = model.logits(hidden).float().masked_fill(is_forbidden, -torch.inf)
     targets = _to(live.targets, is_forbidden.device)
-    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
-    return -losses.view(targets.shape)
+    return -_cross_entropy(model, hidden, targets, is_forbidden).view(targets.shape)
 
 
 def _two_streams(model: Backbone, rows: Rows, live: LiveRows, device: torch.device) -> Tensor:
@@ -112,11 +110,13 @@ def _before(hidden: Tensor, live: LiveRows, n_clean: int) -> Tensor:
     return hidden.gather(1, where)
 
 
-def _cross_entropy(model: Backbone, hidden: Tensor, targets: Tensor) -> Tensor:
+def _cross_entropy(model: Backbone, hidden: Tensor, targets: Tensor, is_forbidden: Tensor | None = None) -> Tensor:
     """(B, T, hidden), (B, T) → (B · T,), 0 where the target is ignored: there no logits are computed."""
     targets = targets.flatten()
     asked = (targets != IGNORED).nonzero()[:, 0]
     logits = model.logits(hidden.flatten(0, 1)[asked]).float()
+    if is_forbidden is not None:
+        logits = logits.masked_fill(is_forbidden, -torch.inf)
     losses = F.cross_entropy(logits, targets[asked], reduction="none")
     return torch.zeros(targets.shape, device=losses.device).index_put((asked,), losses)
 

@@ -16,7 +16,7 @@ MAX_POSITIONS = 1152
 FACTS: dict[str, Any] = {"layout_version": seedfill.LAYOUT_VERSION, "languages": ["python"], "block_size": 8}
 """What config.json says of the models we train, under "seedfill"."""
 
-OF_A_RUN = ("name", "layout_version", "recipe", "step", "tokens_seen")
+OF_A_RUN = ("name", "layout_version", "recipe", "step", "tokens_seen", "averaged")
 """What is said of one run alone; everything else is handed on to what is trained from it."""
 
 
@@ -27,7 +27,7 @@ def notes(recipe: str, step: int, tokens_seen: int, inherited: Mapping[str, Any]
     are to be measured again, and `tokens_before`, what each earlier recipe had read.
     """
     own = {"name": f"seedfill-{recipe}", "recipe": recipe, "step": step, "tokens_seen": tokens_seen}
-    return {**FACTS, **inherited, **own}
+    return {**FACTS, **{key: value for key, value in inherited.items() if key not in OF_A_RUN}, **own}
 
 
 def handed_on(said: Mapping[str, Any], recipe: str) -> dict[str, Any]:

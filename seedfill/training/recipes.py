@@ -46,6 +46,8 @@ class Recipe:
     n_states: int = 6
     """States of a trajectory in one row of constrained-order training."""
     on_policy: OnPolicy = field(default_factory=OnPolicy)
+    beside: Recipe | None = None
+    """What goes on beside this, with parts of its own weights."""
     start: Recipe | None = None
     """What makes the weights to start from where none are given; the stages of the paper build on each other."""
     mix: Mix = field(default_factory=Mix)
@@ -284,11 +286,13 @@ def order() -> Recipe:
         name="order",
         purpose="stage three: a branch (--resume-from) tuned on its own best trajectories",
         objective="ordered",
+        beside=release(),
+        candidates=Candidates(n_samples=640),
+        n_states=12,
         n_steps=300,
-        n_rows=8,
         next_token_factor=0.3,
-        matrix_lr=0.003,
-        other_lr=0.0006,
+        matrix_lr=0.0012,
+        other_lr=0.00024,
         warmup_steps=20,
         seed=2,
     )
@@ -301,13 +305,12 @@ def policy() -> Recipe:
         name="policy",
         purpose="stage four: a branch or an ordered one (--resume-from) learns to take fewer steps",
         objective="on_policy",
+        beside=release(),
+        on_policy=OnPolicy(threshold=0.5),
         n_steps=300,
         n_rows=4,
-        length=512,
-        n_live=256,
-        next_token_factor=0.3,
-        matrix_lr=0.002,
-        other_lr=0.0004,
+        matrix_lr=0.0012,
+        other_lr=0.00024,
         warmup_steps=20,
         decay_share=0.3,
         seed=3,
@@ -342,10 +345,8 @@ def order_smoke() -> Recipe:
         warm_up(),
         name="order-smoke",
         purpose="stage three in under a minute: mean ELBO of selected and of all held-out trajectories, and loss",
-        objective="ordered",
         start=warm_up(),
         n_steps=60,
-        n_rows=8,
         n_states=4,
         matrix_lr=0.005,
         other_lr=0.002,
@@ -368,7 +369,6 @@ def policy_smoke() -> Recipe:
         n_rows=4,
         matrix_lr=0.01,
         other_lr=0.004,
-        restoring=Restoring(augmented_share=0.0),
         on_policy=OnPolicy(shape=SMOKE_SHAPE, steps_factor=4.0),
     )
 

@@ -196,7 +196,9 @@ def _figure(trainer: Trainer, request: Request, log: Log) -> Figure | None:
     recipe, network, tokenizer, heldout = trainer.recipe, trainer.weights_model, trainer.tokenizer, trainer.probed
     if recipe.objective == "ordered":
         pools = _prepare(trainer, request, log)
-        trainer.stage = stages.Ordered(recipe, tokenizer, pools.selected, pools.heldout_selected)
+        trainer.stage = trainer.with_kept(
+            stages.Ordered(recipe, tokenizer, pools.selected, pools.heldout_selected)
+        )
         return lambda: order_figures(as_model(network, tokenizer), pools) | {"loss": trainer.evaluate()["masked"]}
     if recipe.objective == "on_policy":
         how, rng = recipe.on_policy, random.Random(recipe.seed)
@@ -211,7 +213,7 @@ def _figure(trainer: Trainer, request: Request, log: Log) -> Figure | None:
 
 
 def _prepare(trainer: Trainer, request: Request, log: Log) -> Pools:
-    model = as_model(trainer.weights_model, trainer.tokenizer)
+    model = as_model(trainer.model, trainer.tokenizer)
     return prepare(
         request.folder / "trajectories",
         trainer.recipe,
@@ -260,7 +262,7 @@ def _continue(trainer: Trainer, request: Request, log: Log) -> None:
         trainer.start_from(_read_open(request.resume_from).weights)
     elif request.resume_from is not None:
         weights, said = read_exported(request.resume_from)
-        same = said.get("recipe") == trainer.recipe.name
+        same = said.get("recipe") == trainer.recipe.name and "averaged" not in said  # a mean is at no step of a run
         step, n_seen = (int(said.get("step", 0)), int(said.get("tokens_seen", 0))) if same else (0, 0)
         if step >= trainer.recipe.n_steps:
             raise BadRun(

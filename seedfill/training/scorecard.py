@@ -45,8 +45,7 @@ class Plan:
     """Stretches of text whose bits are counted."""
     block_sizes: tuple[int, ...] = (1, 4, 8, 16, 32)
     with_sweep: bool = False
-    n_swept: int = 32
-    """Rests of lines that every setting of the sweep fills."""
+    """Whether every setting of the sweep fills the rests of lines, too."""
     tasks: Sequence[InfillTask] = ()
     """Of a file, for pass@1."""
     edits: Sequence[EditTask] = ()
@@ -77,7 +76,7 @@ def scorecard(
         log("edits")
         found["edits"] = _edit_figures(engine, plan) if plan.edits else None
         if plan.with_sweep:
-            found["sweep"] = _sweep(engine, lines[: plan.n_swept], plan, log)
+            found["sweep"] = _sweep(engine, lines, plan, log)
             found["equal_quality"] = best_at_equal_quality(found["sweep"])
     return found
 

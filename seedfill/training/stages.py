@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -99,6 +99,29 @@ class Ordered:
         return replace(parts, n_tokens=_n_tokens(clean, self.tokenizer))
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A stage, and beside it the objective of another recipe: what a stage is not asked for it soon forgets."""
+
+    stage: Stage
+    kept: Masked
+
+    def draw(self, *, seed: int, step: int, own: range, held_out: bool) -> Any:
+        """Rows of both."""
+        stages = (self.stage, self.kept)
+        return tuple(stage.draw(seed=seed, step=step, own=own, held_out=held_out) for stage in stages)
+
+    def parts(self, network: Backbone, batch: Any, device: torch.device, step: int) -> LossParts:
+        """The losses of both; those of what is kept are named so."""
+        own, kept = self.stage.parts(network, batch[0], device, step), self.kept.parts(network, batch[1], device, step)
+        return LossParts(
+            sums=own.sums | _named_kept(kept.sums),
+            counts=own.counts | _named_kept(kept.counts),
+            factors=own.factors | _named_kept(kept.factors),
+            n_tokens=own.n_tokens + kept.n_tokens,
+        )
+
+
 class PromptSource:
     """Prompts from files, a share of them with tests."""
 
@@ -157,6 +180,10 @@ class OnPolicy:
             factors=own.factors | {key: how.anchor_factor * value for key, value in held.factors.items()},
             n_tokens=own.n_tokens + _n_tokens(clean, self.model.tokenizer),
         )
+
+
+def _named_kept(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"kept_{key}": value for key, value in values.items()}
 
 
 def _n_tokens(clean: rows.Rows, tokenizer: Tokenizer) -> float:

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import Any, cast
@@ -30,7 +30,7 @@ from seedfill.training.own_model import as_model
 from seedfill.training.probe import probe
 from seedfill.training.recipes import Recipe
 from seedfill.training.running_mean import RunningMean
-from seedfill.training.samples import SampleSource
+from seedfill.training.samples import Mix, SampleSource
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -81,7 +81,7 @@ class Trainer:
         self.base_rates = [group["lr"] for optimiser in self.optimisers for group in optimiser.param_groups]
         self.model = self._compute_model()
         self.network = cast(Backbone, torch.compile(self.model)) if options.compile else self.model
-        self.stage = self._stage()
+        self.stage = self.with_kept(self._stage())
         self.step = 0
         self.tokens_seen = 0
         """Tokens of the clean stream that gradients were taken over, padding left out."""
@@ -190,14 +190,27 @@ class Trainer:
     def _stage(self) -> stages.Stage:
         """What the recipe's objective stands for; trajectories, which take time to make, are put in by `runs`."""
         recipe, data = self.recipe, self.data
-        train = SampleSource(data.train, data.tokenizer, recipe.mix)
-        heldout = SampleSource(data.heldout, data.tokenizer, recipe.mix) if data.heldout else None
         if recipe.objective == "next_token":
-            return stages.NextToken(recipe, train, heldout)
+            return stages.NextToken(recipe, *self._samples(recipe.mix))
         if recipe.objective == "on_policy":
             sources = stages.PromptSource(data.train), stages.PromptSource(data.heldout)
             return stages.OnPolicy(recipe, as_model(self.model, data.tokenizer), *sources)
-        return stages.Masked(recipe, train, heldout)
+        return stages.Masked(recipe, *self._samples(recipe.mix))
+
+    def with_kept(self, stage: stages.Stage) -> stages.Stage:
+        """The stage with what goes on beside it, as far into its curriculum as the run is into its steps."""
+        kept = self.recipe.beside
+        if kept is None:
+            return stage
+        return stages.Beside(
+            stage, stages.Masked(replace(kept, n_steps=self.recipe.n_steps), *self._samples(kept.mix))
+        )
+
+    def _samples(self, mix: Mix) -> tuple[SampleSource, SampleSource | None]:
+        """Samples of training files, and of held-out ones where there are any."""
+        data = self.data
+        heldout = SampleSource(data.heldout, data.tokenizer, mix) if data.heldout else None
+        return SampleSource(data.train, data.tokenizer, mix), heldout
 
     def _draw(self, step: int) -> Any:
         return self.stage.draw(seed=self.recipe.seed, step=step, own=self._own_rows(), held_out=False)
