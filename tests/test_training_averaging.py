@@ -14,7 +14,7 @@ from sampler import checkpoint
 from sampler.backbone import Backbone
 from seedfill.training import averaging, cli, runs
 from seedfill.training.own_model import notes
-from seedfill.training.recipes import SMALLEST_NETWORK
+from seedfill.training.smoke_recipes import SMALLEST_NETWORK
 from tests.support.tiny_model import tiny_tokenizer
 
 

@@ -11,19 +11,21 @@ import pytest
 import torch
 
 from sampler.backbone import Backbone
-from seedfill.training import bpe, on_policy, recipes, smoke, stages
+from seedfill.training import bpe, on_policy, smoke, smoke_recipes, stages
 from seedfill.training.figures import repaired
+from seedfill.training.live import LiveNoise
 from seedfill.training.objectives import LossParts
 from seedfill.training.ordering import Pools, order_figures
 from seedfill.training.own_model import as_model
 from seedfill.training.prompts import draw_prompt
+from seedfill.training.recipe import Recipe
 from seedfill.training.trainer import Data, Options, Trainer
 from seedfill.training.trajectory import Trajectory, gold_trajectory
 from seedfill.training.trajectory_rows import scored
 from seedfill.training.verifier import Verdict
 
-BASE = replace(recipes.edit_smoke(), n_rows=4, length=64, n_live=96, warmup_steps=4)
-SHAPE = replace(recipes.SMOKE_SHAPE, prefix_characters=60, suffix_characters=30, max_tokens=12)
+BASE = replace(smoke_recipes.edit_smoke(), n_rows=4, length=64, n_live=96, warmup_steps=4)
+SHAPE = replace(smoke_recipes.SMOKE_SHAPE, prefix_characters=60, suffix_characters=30, max_tokens=12)
 
 
 @lru_cache
@@ -47,7 +49,7 @@ class SwitchedOff:
         return replace(parts, factors={k: 0.0 if k in self.keys else f for k, f in parts.factors.items()})
 
 
-def _trainer(recipe: recipes.Recipe, folder: Path) -> Trainer:
+def _trainer(recipe: Recipe, folder: Path) -> Trainer:
     network, data = replace(recipe.network, vocab_size=_data().tokenizer.vocab_size), _data()
     return Trainer(replace(recipe, network=network), data, Options(folder=folder, probe_tasks=0, log_steps=1))
 
@@ -62,7 +64,7 @@ def _gain(trainer: Trainer, figure: Callable[[], float], off: tuple[str, ...]) -
 
 @pytest.mark.parametrize(("off", "learns"), [((), True), (("masked",), False)])
 def test_masks_are_learned_by_their_own_objective(off: tuple[str, ...], learns: bool, tmp_path: Path) -> None:
-    recipe = replace(BASE, noise=recipes.LiveNoise(), edits_from=1.0, n_steps=30, next_token_factor=0.3)
+    recipe = replace(BASE, noise=LiveNoise(), edits_from=1.0, n_steps=30, next_token_factor=0.3)
     trainer = _trainer(recipe, tmp_path)
     gain = _gain(trainer, lambda: -trainer.evaluate(2)["masked_plain"], off)
     assert (gain > 1.5) == learns
@@ -88,7 +90,7 @@ def _gold(n: int, seed: int) -> list[Trajectory]:
 
 @pytest.mark.parametrize(("off", "learns"), [((), True), (("masked",), False)])
 def test_orders_are_learned_by_their_own_objective(off: tuple[str, ...], learns: bool, tmp_path: Path) -> None:
-    recipe = replace(recipes.warm_up(), n_steps=30, n_rows=6, n_states=3, warmup_steps=4)
+    recipe = replace(smoke_recipes.warm_up(), n_steps=30, n_rows=6, n_states=3, warmup_steps=4)
     trainer = _trainer(recipe, tmp_path)
     pools = Pools(_gold(40, 0), _gold(12, 1), _gold(12, 1)[:6])
     trainer.stage = stages.Ordered(recipe, trainer.tokenizer, pools.selected, pools.heldout_selected)
@@ -100,14 +102,14 @@ def test_orders_are_learned_by_their_own_objective(off: tuple[str, ...], learns:
 @pytest.mark.parametrize(("off", "learns"), [((), True), (("kept_edited",), False)])
 def test_what_goes_on_beside_a_stage_is_learned_too(off: tuple[str, ...], learns: bool, tmp_path: Path) -> None:
     """Orders teach no repairs: without the edits beside them there are none."""
-    recipe = replace(recipes.warm_up(), beside=BASE, n_steps=60, n_rows=4, n_states=3, warmup_steps=4)
+    recipe = replace(smoke_recipes.warm_up(), beside=BASE, n_steps=60, n_rows=4, n_states=3, warmup_steps=4)
     trainer = _trainer(recipe, tmp_path)
     trainer.stage = trainer.with_kept(stages.Ordered(recipe, trainer.tokenizer, _gold(40, 0), _gold(12, 1)))
     assert (_gain(trainer, lambda: _repaired(trainer), off) > 0.1) == learns
 
 
 def test_padding_is_not_counted_as_read(tmp_path: Path) -> None:
-    recipe = replace(recipes.warm_up(), n_steps=1, n_rows=6)
+    recipe = replace(smoke_recipes.warm_up(), n_steps=1, n_rows=6)
     trainer, found = _trainer(recipe, tmp_path), _gold(1, 0)
     trainer.stage = stages.Ordered(recipe, trainer.tokenizer, found, found)
     trainer.run(lambda entry: None)
@@ -126,9 +128,9 @@ def test_fewer_steps_to_what_is_accepted_are_learned_by_their_own_objective(
     off: tuple[str, ...], learns: bool, tmp_path: Path
 ) -> None:
     """Accepted spans become likelier than refused ones, and a state says more of what comes after it."""
-    trainer, found = _trainer(recipes.warm_up(), tmp_path), _experience()
+    trainer, found = _trainer(smoke_recipes.warm_up(), tmp_path), _experience()
     model = as_model(trainer.weights_model, trainer.tokenizer)
-    how = replace(recipes.policy_smoke().on_policy, ramp_share=0.0)
+    how = replace(smoke_recipes.policy_smoke().on_policy, ramp_share=0.0)
 
     def margin() -> float:
         elbos = [t.elbo or 0.0 for t in scored(model, found.trajectories)]
@@ -160,18 +162,21 @@ def test_the_length_surrogate_is_eq_11() -> None:
 
 
 def test_rollouts_are_rewarded_against_the_other_rollouts_of_their_prompt(tmp_path: Path) -> None:
-    trainer = _trainer(recipes.warm_up(), tmp_path)
+    trainer = _trainer(smoke_recipes.warm_up(), tmp_path)
     rng = random.Random(0)
     prompts = [draw_prompt(_data().train, trainer.tokenizer, SHAPE, rng) for _ in range(2)]
-    how = replace(recipes.policy_smoke().on_policy, shape=SHAPE, n_rollouts=3)
+    how = replace(smoke_recipes.policy_smoke().on_policy, shape=SHAPE, n_rollouts=3)
     found = on_policy.experience(as_model(trainer.weights_model, trainer.tokenizer), prompts, how, ["a", "b"])
     assert len(found.trajectories) == 6
     for group in (found.advantages[:3], found.advantages[3:]):
         assert sum(group) == pytest.approx(0.0)
 
 
-@pytest.mark.parametrize("make", [recipes.edit_smoke, recipes.warm_up, recipes.policy_smoke], ids=lambda m: m.__name__)
-def test_what_two_processes_draw_is_what_one_draws(make: Callable[[], recipes.Recipe], tmp_path: Path) -> None:
+DRAWN = (smoke_recipes.edit_smoke, smoke_recipes.warm_up, smoke_recipes.policy_smoke)
+
+
+@pytest.mark.parametrize("make", DRAWN, ids=lambda m: m.__name__)
+def test_what_two_processes_draw_is_what_one_draws(make: Callable[[], Recipe], tmp_path: Path) -> None:
     recipe = replace(make(), n_rows=4, on_policy=replace(make().on_policy, shape=SHAPE, n_rollouts=2))
     trainer = _trainer(recipe, tmp_path)
     if recipe.objective == "ordered":

@@ -18,7 +18,7 @@ from sampler.attention import Causal
 from sampler.canvas import Canvas
 from sampler.denoise import denoise
 from seedfill import cli
-from seedfill.training import bits, objectives, recipes, runs, studies, topology
+from seedfill.training import bits, objectives, runs, smoke_recipes, studies, topology
 from seedfill.training.corpus import Document
 from seedfill.training.own_model import as_model
 from seedfill.training.trainer import Data
@@ -102,7 +102,7 @@ def test_a_cache_saves_tokens_and_a_whole_canvas_has_less_of_one() -> None:
 @pytest.fixture
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "read_data", lambda recipe, folder: DATA)
-    network = replace(recipes.SMALLEST_NETWORK, vocab_size=TOKENIZER.vocab_size)
+    network = replace(smoke_recipes.SMALLEST_NETWORK, vocab_size=TOKENIZER.vocab_size)
     monkeypatch.setattr(studies, "NETWORKS", {"stdlib": network})
     monkeypatch.setattr(studies, "N_ROWS", 1)
 

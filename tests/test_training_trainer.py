@@ -12,25 +12,27 @@ import torch
 
 from sampler.backbone import Backbone
 from sampler.tokenizer import Tokenizer
-from seedfill.training import recipes, runs, state
+from seedfill.training import recipes, runs, smoke_recipes, state
 from seedfill.training.averaging import average
+from seedfill.training.recipe import Recipe
+from seedfill.training.samples import Mix
 from seedfill.training.trainer import Data, Options, Trainer
 from tests.test_training_samples import SOURCE
 
 TINY = replace(
-    recipes.mask_smoke(),
-    network=replace(recipes.SMALLEST_NETWORK, vocab_size=recipes.VOCAB_SIZE),
+    smoke_recipes.mask_smoke(),
+    network=replace(smoke_recipes.SMALLEST_NETWORK, vocab_size=recipes.VOCAB_SIZE),
     n_steps=6,
     n_rows=2,
     length=64,
     n_live=32,
     warmup_steps=2,
-    mix=replace(recipes.Mix(), plain=0.9),
+    mix=replace(Mix(), plain=0.9),
 )
 RECIPES = {"next_token": replace(TINY, objective="next_token"), "masked": TINY}
 
 
-def _trainer(recipe: recipes.Recipe, folder: Path, **options: Any) -> Trainer:
+def _trainer(recipe: Recipe, folder: Path, **options: Any) -> Trainer:
     data = Data(
         train=SOURCE.documents, heldout=SOURCE.documents[:1], tokenizer=Tokenizer.load(runs.shipped_tokenizer())
     )

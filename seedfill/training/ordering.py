@@ -10,7 +10,7 @@ import torch.distributed as dist
 
 from sampler.checkpoint import LoadedModel
 from seedfill.training.corpus import Document
-from seedfill.training.recipes import Recipe
+from seedfill.training.recipe import Recipe
 from seedfill.training.trajectory import Trajectory, select
 from seedfill.training.trajectory_rows import scored
 from seedfill.training.trajectory_store import Candidates, fill_store, read_store

@@ -19,7 +19,8 @@ from seedfill.training.on_policy import policy_figures
 from seedfill.training.open_checkpoint import OpenCheckpoint, is_open, read_open
 from seedfill.training.ordering import Pools, order_figures, prepare
 from seedfill.training.own_model import MAX_POSITIONS, as_model, handed_on, notes
-from seedfill.training.recipes import RECIPES, Recipe, shortened
+from seedfill.training.recipe import Recipe, shortened
+from seedfill.training.recipes import RECIPES
 from seedfill.training.trainer import Data, Log, Options, Trainer
 from seedfill.training.trajectory_store import StoreError
 
@@ -196,9 +197,7 @@ def _figure(trainer: Trainer, request: Request, log: Log) -> Figure | None:
     recipe, network, tokenizer, heldout = trainer.recipe, trainer.weights_model, trainer.tokenizer, trainer.probed
     if recipe.objective == "ordered":
         pools = _prepare(trainer, request, log)
-        trainer.stage = trainer.with_kept(
-            stages.Ordered(recipe, tokenizer, pools.selected, pools.heldout_selected)
-        )
+        trainer.stage = trainer.with_kept(stages.Ordered(recipe, tokenizer, pools.selected, pools.heldout_selected))
         return lambda: order_figures(as_model(network, tokenizer), pools) | {"loss": trainer.evaluate()["masked"]}
     if recipe.objective == "on_policy":
         how, rng = recipe.on_policy, random.Random(recipe.seed)

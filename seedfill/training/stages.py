@@ -16,7 +16,7 @@ from seedfill.training import live, objectives, on_policy, rows
 from seedfill.training.corpus import Document
 from seedfill.training.objectives import LossParts
 from seedfill.training.prompts import Prompt, draw_prompt
-from seedfill.training.recipes import Recipe
+from seedfill.training.recipe import Recipe
 from seedfill.training.samples import SampleSource
 from seedfill.training.tested import draw_tested, with_examples
 from seedfill.training.trajectory import Trajectory, gold_trajectory

@@ -27,9 +27,11 @@ from seedfill.training.bits import bits_per_byte
 from seedfill.training.live import LiveRows
 from seedfill.training.objectives import LossParts
 from seedfill.training.own_model import as_model
-from seedfill.training.recipes import DEFAULT_NETWORK, SMOKE_NETWORK, Recipe, branch, trunk
+from seedfill.training.recipe import Recipe
+from seedfill.training.recipes import DEFAULT_NETWORK, branch, trunk
 from seedfill.training.samples import Mix
 from seedfill.training.scorecard import fill_figures
+from seedfill.training.smoke_recipes import SMOKE_NETWORK
 from seedfill.training.spans import line_spans
 from seedfill.training.stages import Masked
 from seedfill.training.trainer import Data, Options, Trainer

@@ -37,7 +37,7 @@ from seedfill.training.corpus import Document
 from seedfill.training.live import LEAST_TIME
 from seedfill.training.noise import NoiseSchedule
 from seedfill.training.objectives import LossParts
-from seedfill.training.recipes import Recipe
+from seedfill.training.recipe import Recipe
 from seedfill.training.rows import IGNORED
 from seedfill.training.studies import Log, Size, branch_recipe, make_trainer, model_of, read_small, train
 from seedfill.training.trainer import Data

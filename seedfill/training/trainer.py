@@ -28,7 +28,7 @@ from seedfill.training.corpus import Document
 from seedfill.training.optimiser import make_optimisers
 from seedfill.training.own_model import as_model
 from seedfill.training.probe import probe
-from seedfill.training.recipes import Recipe
+from seedfill.training.recipe import Recipe
 from seedfill.training.running_mean import RunningMean
 from seedfill.training.samples import Mix, SampleSource
 
@@ -202,9 +202,7 @@ class Trainer:
         kept = self.recipe.beside
         if kept is None:
             return stage
-        return stages.Beside(
-            stage, stages.Masked(replace(kept, n_steps=self.recipe.n_steps), *self._samples(kept.mix))
-        )
+        return stages.Beside(stage, stages.Masked(replace(kept, n_steps=self.recipe.n_steps), *self._samples(kept.mix)))
 
     def _samples(self, mix: Mix) -> tuple[SampleSource, SampleSource | None]:
         """Samples of training files, and of held-out ones where there are any."""

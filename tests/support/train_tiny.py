@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from seedfill.training import recipes, stages
+from seedfill.training import stages
+from seedfill.training.corrupt import EditNoise
 from seedfill.training.on_policy import OnPolicy
 from seedfill.training.prompts import PromptShape, draw_prompt
 from seedfill.training.trainer import Trainer
@@ -15,7 +16,7 @@ from tests.test_training_samples import SOURCE
 from tests.test_training_trainer import TINY, _trainer
 
 SHAPE = PromptShape(prefix_characters=60, suffix_characters=30, max_lines=1, max_tokens=8)
-EDITED = replace(TINY.noise, edited_share=0.5, edits=recipes.EditNoise(max_rate=0.3))
+EDITED = replace(TINY.noise, edited_share=0.5, edits=EditNoise(max_rate=0.3))
 RECIPES = (
     replace(TINY, name="masked"),
     replace(TINY, name="edited", noise=EDITED, edits_from=0.0, n_steps=2),
