@@ -154,10 +154,17 @@ def test_the_sweep_has_its_baselines() -> None:
     assert sum(setting.get("block_size") == 1 for setting in found) == 1
 
 
-def test_a_sweep_is_drawn(tmp_path: Path) -> None:
+def test_sweeps_are_drawn_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
-    tradeoff.plot_tradeoff(POINTS, tmp_path / "new" / "sweep.png", "tiny")
-    assert (tmp_path / "new" / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    rows = {"before": {"sweep": POINTS}, "after": {"sweep": POINTS[:1]}, "unswept": {}}
+    files = [tmp_path / f"{name}.json" for name in rows]
+    for file, row in zip(files, rows.values(), strict=True):
+        file.write_text(json.dumps(row))
+    out = tmp_path / "new" / "sweep.png"
+    assert cli.run(["train", "table", *map(str, files), "--plot", str(out)]) == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert cli.run(["train", "table", str(files[2]), "--plot", str(out)]) == 2
+    assert "evaluate --sweep" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -178,14 +178,13 @@ def average(
         _fail(str(error), 2)
 
 
-@app.command(epilog="Example: seedfill train evaluate weights/ --sweep --plot quality-speed.png")
+@app.command(epilog="Example: seedfill train evaluate weights/ --sweep --json > branch.json")
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="A checkpoint: config.json, model.safetensors, tokenizer.json.")],
     corpus: CorpusFolder = None,
     limit: Annotated[int, typer.Option(min=1, help="Spans of each kind, texts to correct, tasks of a file.")] = 60,
     block_sizes: Annotated[str, typer.Option(help="For bits a byte and the sweep, with commas.")] = "1,4,8,16,32",
     sweep: Annotated[bool, typer.Option(help="Exact match against tokens per forward, over settings.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw the sweep into this PNG; implies --sweep.")] = None,
     tasks: Annotated[Path | None, typer.Option(help="Infilling tasks with tests, for pass@1.")] = None,
     edits: Annotated[Path | None, typer.Option(help="Editing tasks, for the share that passes.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed takes the same texts.")] = 0,
@@ -199,21 +198,16 @@ def evaluate(
     """
     wait_passively()
     from seedfill.training import corpus as reading
-    from seedfill.training import scorecard, tradeoff
+    from seedfill.training import scorecard
 
-    with_sweep = sweep or plot is not None
     try:
         sizes = scorecard.read_sizes(block_sizes)
         asked = scorecard.read_plan_tasks(tasks, edits, limit)
-        plan = scorecard.Plan(
-            n_tasks=limit, block_sizes=sizes, with_sweep=with_sweep, seed=seed, device=device, **asked
-        )
+        plan = scorecard.Plan(n_tasks=limit, block_sizes=sizes, with_sweep=sweep, seed=seed, device=device, **asked)
         documents = reading.read(corpus or default_corpus(), "heldout")
         found = scorecard.scorecard(folder, documents, plan, lambda step: print(step, file=sys.stderr, flush=True))
     except (scorecard.BadPlan, reading.CorpusError) as error:
         _fail(str(error), 2)
-    if plot is not None:
-        tradeoff.plot_tradeoff(found["sweep"], plot, found["model"])
     _report(found if as_json else dict(scorecard.flat(found)), as_json)
 
 

@@ -22,7 +22,9 @@ def add_commands(app: typer.Typer) -> None:
         speed_up
     )
     app.command(epilog="Example: seedfill train forward-time --plot docs/training/figure-2b.png")(forward_time)
-    app.command(epilog="Example: seedfill train table trunk.json branch.json")(table)
+    app.command(epilog="Example: seedfill train table trunk.json branch.json --plot docs/training/quality-speed.png")(
+        table
+    )
 
 
 def speed_up(
@@ -76,9 +78,10 @@ def forward_time(
 
 def table(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="What `train evaluate --json` printed.")],
+    plot: Annotated[Path | None, typer.Option(help="Draw the sweeps into this PNG, a panel each.")] = None,
 ) -> None:
     """Print a Markdown table with a row for each checkpoint, called as its file."""
-    from seedfill.training import stage_table
+    from seedfill.training import stage_table, tradeoff
 
     try:
         rows = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
@@ -86,6 +89,11 @@ def table(
         _fail(f"A file cannot be read as figures: {error}", 2)
     if not all(isinstance(row, dict) for row in rows.values()):
         _fail("Each file must hold the object that `seedfill train evaluate --json` prints.", 2)
+    sweeps = {name: row["sweep"] for name, row in rows.items() if row.get("sweep")}
+    if plot is not None and not sweeps:
+        _fail("There is no sweep in these files to draw: measure with `seedfill train evaluate --sweep --json`.", 2)
+    if plot is not None:
+        _draw(lambda: tradeoff.plot_tradeoff(sweeps, plot))
     print(stage_table.markdown(rows), end="")
 
 

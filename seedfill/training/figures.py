@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import torch
 
@@ -17,7 +18,9 @@ CONTEXT, BLOCK, N_EDITS = 96, 24, 2
 
 
 @torch.no_grad()
-def repaired(model: Backbone, documents: list[Document], tokenizer: Tokenizer, n_blocks: int = 48) -> dict[str, float]:
+def repaired(
+    model: Backbone, documents: Sequence[Document], tokenizer: Tokenizer, n_blocks: int = 48
+) -> dict[str, float]:
     """Per operation, the share of its corrupted places at which one forward says the right thing.
 
     `spoiled` is the share of untouched tokens that would be changed. Blocks of 24 tokens with two edits each.
@@ -44,7 +47,7 @@ def repaired(model: Backbone, documents: list[Document], tokenizer: Tokenizer, n
     return shares | {"spoiled": spoiled / max(untouched, 1)}
 
 
-def _stretch(documents: list[Document], tokenizer: Tokenizer, rng: random.Random) -> tuple[list[int], list[int]]:
+def _stretch(documents: Sequence[Document], tokenizer: Tokenizer, rng: random.Random) -> tuple[list[int], list[int]]:
     """A context and the block behind it, from somewhere in a held-out file."""
     while True:
         text = rng.choice(documents).text

@@ -22,6 +22,7 @@ from seedfill.evaluation.tasks import InfillTask, read_tasks, spread
 from seedfill.training.bits import bits_per_byte
 from seedfill.training.corpus import Document
 from seedfill.training.correction import self_correction
+from seedfill.training.figures import repaired
 from seedfill.training.spans import block_spans, line_spans, repeats
 from seedfill.training.tradeoff import best_at_equal_quality, settings
 
@@ -64,6 +65,8 @@ def scorecard(
     found["bits_per_byte"] = bits_per_byte(model, documents, plan.block_sizes, n_rows=plan.n_rows, seed=plan.seed)
     log("self-correction")
     found["self_correction"] = self_correction(model, documents, n_texts=plan.n_tasks, seed=plan.seed)
+    log("repairs")
+    found["repaired"] = repaired(model.backbone, documents, model.tokenizer, plan.n_tasks)
     lines = line_spans(documents, plan.n_tasks, plan.seed)
     with closing(Engine(device=plan.device, default_model=folder)) as engine:
         log("spans: line")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +38,16 @@ def best_at_equal_quality(points: Sequence[dict[str, Any]]) -> dict[str, Any] | 
     return max(good, key=lambda point: float(point["tokens_per_forward"]), default=None)
 
 
-def plot_tradeoff(points: Sequence[dict[str, Any]], out: Path, title: str) -> None:
-    """Draw the points, a line for each block size and policy, and write a PNG. Needs the `train` extra."""
-    with picture(out, (7, 4)) as (axes,):
-        for name, own in _curves(points).items():
-            along = [(point["tokens_per_forward"] or 0.0, point["exact_match"]) for point in own]
-            axes.plot(*zip(*along, strict=True), label=name, marker="o" if name.startswith("blocks") else "s")
-        axes.set(xlabel="tokens per forward", ylabel="exact match", title=title, ylim=(0, None))
-        axes.legend()
+def plot_tradeoff(sweeps: Mapping[str, Sequence[dict[str, Any]]], out: Path) -> None:
+    """Draw each checkpoint's points in a panel, a line for each block size and policy. Needs the `train` extra."""
+    highest = max(point["exact_match"] for points in sweeps.values() for point in points)
+    with picture(out, (2 + 5 * len(sweeps), 4), n_panels=len(sweeps)) as panels:
+        for axes, (title, points) in zip(panels, sweeps.items(), strict=True):
+            for name, own in _curves(points).items():
+                along = [(point["tokens_per_forward"] or 0.0, point["exact_match"]) for point in own]
+                axes.plot(*zip(*along, strict=True), label=name, marker="o" if name.startswith("blocks") else "s")
+            axes.set(xlabel="tokens per forward", ylabel="exact match", title=title, ylim=(0, 1.1 * highest or None))
+        panels[-1].legend(fontsize="small")
 
 
 def _curves(points: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
