@@ -236,9 +236,9 @@ def _policy(request: InfillRequest, profile: FamilyProfile) -> Policy:
 
 
 def _edit_threshold(edit: Edit | None, profile: FamilyProfile, policy: Policy) -> float | None:
-    """τ_edit: as asked for, or the model's own; of old code there is always one."""
+    """τ_edit: of old code as asked for, or the model's own; of what it writes itself, right more often, a high one."""
     if edit is None or edit.start == "masks" or profile.layout == "in-place":
-        return profile.edit_threshold
+        return EDIT_THRESHOLD if profile.edit_ids else None
     if edit.threshold is not None:
         return edit.threshold
     return None if policy in CHECKED else profile.edit_threshold or EDIT_THRESHOLD

@@ -74,7 +74,7 @@ class FamilyProfile:
     """Said of a token: one MASK belongs before it. None for models that were not taught to edit, as `delete_id`."""
     delete_id: int | None = None
     edit_threshold: float | None = None
-    """τ_edit of finished blocks, see `Sampling`; None: what is written stays."""
+    """τ_edit of old code, see `Sampling`; None: that of what is written."""
     surprise_ceiling: float | None = None
     """The most that the words of a request may surprise, in nats a token, for an edit to be trusted; None: any."""
     live_marker_id: int | None = None

@@ -40,7 +40,7 @@ def self_correction(
     *,
     n_texts: int = 40,
     rate: float = 0.05,
-    edit_threshold: float | None = None,
+    edit_threshold: float = EDIT_THRESHOLD,
     seed: int = 0,
 ) -> dict[str, float]:
     """Shares of wrong tokens restored, of right ones spoiled, and of texts that are exactly right afterwards."""
@@ -67,9 +67,9 @@ def _other(token: int, vocab_size: int, rng: random.Random) -> int:
 
 
 def correct(
-    model: LoadedModel, before: list[int], seen: list[int], after: list[int], edit_threshold: float | None = None
+    model: LoadedModel, before: list[int], seen: list[int], after: list[int], edit_threshold: float = EDIT_THRESHOLD
 ) -> list[int]:
-    """What the model leaves of `seen`; τ_edit is its own where none is given."""
+    """What the model leaves of `seen`."""
     context = layout.suffix_first(model.tokenizer, [], before, after)
     canvas = from_context(context, len(seen), frozenset({model.profile.end_id}))
     canvas.spans[0].draft = Draft(list(seen), [False] * len(seen))
@@ -77,7 +77,7 @@ def correct(
         policy="threshold",
         threshold=0.9,
         block_size=max(model.profile.block_size, 16),  # shorter blocks were not taught to be judged
-        edit_threshold=edit_threshold or model.profile.edit_threshold or EDIT_THRESHOLD,
+        edit_threshold=edit_threshold,
         is_edit=True,
     )
     slot, _ = read_context(model, canvas)
