@@ -40,13 +40,17 @@ def best_at_equal_quality(points: Sequence[dict[str, Any]]) -> dict[str, Any] | 
 
 def plot_tradeoff(sweeps: Mapping[str, Sequence[dict[str, Any]]], out: Path) -> None:
     """Draw each checkpoint's points in a panel, a line for each block size and policy. Needs the `train` extra."""
-    highest = max(point["exact_match"] for points in sweeps.values() for point in points)
-    with picture(out, (2 + 5 * len(sweeps), 4), n_panels=len(sweeps)) as panels:
+    reach = {
+        key: 1.1 * max(point[key] or 0.0 for points in sweeps.values() for point in points) or None
+        for key in ("tokens_per_forward", "exact_match")
+    }
+    with picture(out, (2 + 4 * len(sweeps), 4), n_panels=len(sweeps)) as panels:
         for axes, (title, points) in zip(panels, sweeps.items(), strict=True):
             for name, own in _curves(points).items():
                 along = [(point["tokens_per_forward"] or 0.0, point["exact_match"]) for point in own]
                 axes.plot(*zip(*along, strict=True), label=name, marker="o" if name.startswith("blocks") else "s")
-            axes.set(xlabel="tokens per forward", ylabel="exact match", title=title, ylim=(0, 1.1 * highest or None))
+            axes.set(xlabel="tokens per forward", ylabel="exact match", title=title)
+            axes.set(xlim=(0, reach["tokens_per_forward"]), ylim=(0, reach["exact_match"]))
         panels[-1].legend(fontsize="small")
 
 
