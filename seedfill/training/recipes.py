@@ -153,7 +153,7 @@ def correct() -> Recipe:
         before,
         name="correct",
         purpose="stage two: a release (--resume-from) that learns to repair deletions, insertions and substitutions",
-        mix=replace(before.mix, plain=0.25, holes=0.03, repair=0.05, instruct=0.2),
+        mix=replace(before.mix, plain=0.25, instruct=0.2),
         noise=LiveNoise(edited_share=0.6, changed_weight=3.0, edits=EditNoise(max_rate=0.2)),
         edits_from=0.0,
         n_steps=250,
