@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -94,3 +95,17 @@ def test_manifest_is_whole_and_permissive() -> None:
     assert len({package.name for package in packages}) == len(packages) >= 80
     assert not [package.name for package in packages if "GPL" in package.licence or "MPL" in package.licence]
     assert len([package for package in packages if package.held_out]) >= 5
+
+
+def test_every_wheel_is_the_one_of_its_package_and_version() -> None:
+    """The file's name says both (PEP 427); pip brings no other, and a corpus that lacks one cannot be built."""
+
+    def normal(text: str) -> str:
+        return re.sub(r"[-_.]+", "-", text).lower()
+
+    odd = [
+        p.file
+        for p in corpus.read_manifest()
+        if list(map(normal, p.file.split("-")[:2])) != [normal(p.name), normal(p.version)]
+    ]
+    assert not odd
