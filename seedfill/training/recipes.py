@@ -45,6 +45,24 @@ def trunk() -> Recipe:
     )
 
 
+def cooldown() -> Recipe:
+    """The trunk brought down to its floor: a rate that falls to nothing over a fifth of the steps that it has taken.
+
+    The decay of a warm-up, stable, decay schedule (arXiv 2405.18392); the trunk itself may go on beside it.
+    """
+    return replace(
+        trunk(),
+        name="cooldown",
+        purpose="a trunk (--resume-from) brought down to its floor by a rate that falls to nothing",
+        n_steps=4_000,
+        matrix_lr=0.012,
+        other_lr=0.0024,
+        decay_share=1.0,
+        mean_steps=150,
+        seed=31,
+    )
+
+
 def trunk_large() -> Recipe:
     """The trunk for a GPU: the largest network whose bfloat16 weights stay under 60 MB."""
     return replace(
@@ -227,6 +245,7 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         trunk(),
+        cooldown(),
         branch(),
         edit_branch(),
         release(),
