@@ -22,10 +22,16 @@ import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
+from rich.console import Console
+from rich.progress import track
+
 MANIFEST = Path(__file__).with_name("corpus_manifest.toml")
+MANIFEST_PYTHON = "3.11"
+"""The Python whose wheels the manifest names, on Linux where they differ; they are read and never run."""
 PACKAGE_CAP = 1_500_000
 """Characters one package may contribute: no single style should dominate."""
 SHARD_CHARACTERS = 60_000_000
@@ -104,7 +110,7 @@ def download(package: Package, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         subprocess.run(
             [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-            + ["--dest", str(folder), f"{package.name}=={package.version}"],
+            + [*_for_the_machine_of(wheel), "--dest", str(folder), f"{package.name}=={package.version}"],
             check=False,
             stdout=sys.stderr,
         )
@@ -113,6 +119,24 @@ def download(package: Package, folder: Path) -> Path:
     if hashlib.sha256(wheel.read_bytes()).hexdigest() != package.sha256:
         raise CorpusError(f"{wheel} is not the file that the manifest names; delete it and try again.")
     return wheel
+
+
+def download_all(packages: list[Package], folder: Path) -> list[Path]:
+    """`download` of each, several at a time; the first that fails ends it."""
+    with ThreadPoolExecutor(8) as pool:
+        try:
+            wheels = pool.map(lambda package: download(package, folder), packages)
+            return list(track(wheels, "wheels", len(packages), console=Console(stderr=True)))
+        except CorpusError:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _for_the_machine_of(wheel: Path) -> list[str]:
+    """What pip must be told to fetch this very wheel on another machine, by its tags (PEP 425)."""
+    _, abis, platforms = (tag.split(".") for tag in wheel.stem.split("-")[-3:])
+    options = ["--implementation=cp", f"--python-version={MANIFEST_PYTHON}"]
+    return options + [f"--abi={abi}" for abi in abis] + [f"--platform={platform}" for platform in platforms]
 
 
 def wheel_documents(package: Package, wheel: Path) -> Iterator[Document]:
@@ -257,7 +281,7 @@ def build(out: Path, cache: Path, decontaminate: Iterable[Path] = (), manifest: 
     """Build the corpus into `out` and return its summary, which is also written as corpus.json."""
     packages = read_manifest(manifest)
     held_out = {package.name for package in packages if package.held_out}
-    wheels = [download(package, cache) for package in packages]  # all of them before the work begins
+    wheels = download_all(packages, cache)  # all of them before the work begins
     cleaner = Cleaner(task_ngrams(decontaminate))
     kept = [document for document in stdlib_documents() if cleaner.keep(document)]
     for package, wheel in zip(packages, wheels, strict=True):
