@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.progress import track
 
 MANIFEST = Path(__file__).with_name("corpus_manifest.toml")
-MANIFEST_PYTHON = "3.11"
+MANIFEST_PYTHON = "3.11.7"
 """The Python whose wheels the manifest names, on Linux where they differ; they are read and never run."""
 PACKAGE_CAP = 1_500_000
 """Characters one package may contribute: no single style should dominate."""
