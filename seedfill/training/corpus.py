@@ -31,7 +31,10 @@ from rich.progress import track
 
 MANIFEST = Path(__file__).with_name("corpus_manifest.toml")
 MANIFEST_PYTHON = "3.11.7"
-"""The Python whose wheels the manifest names, on Linux where they differ; they are read and never run."""
+"""The Python whose wheels the manifest names, on Linux where they differ; they are read and never run.
+
+To the patch: "3.11" asks as 3.11.0, which some packages refuse.
+"""
 PACKAGE_CAP = 1_500_000
 """Characters one package may contribute: no single style should dominate."""
 SHARD_CHARACTERS = 60_000_000
@@ -72,6 +75,8 @@ class Package:
     file: str
     sha256: str
     held_out: bool = False
+    unread: bool = False
+    """In the corpus since the weights that ship were trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ def notice(packages: Iterable[Package]) -> str:
     lines = [
         "The weights in this folder were trained on the Python standard library (PSF-2.0) and on these packages:",
         "",
-        *(f"{p.name} {p.version}: {p.licence}" for p in packages if not p.held_out),
+        *(f"{p.name} {p.version}: {p.licence}" for p in packages if not p.held_out and not p.unread),
         "",
         "Held out, for evaluation only:",
         "",
