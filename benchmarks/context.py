@@ -20,14 +20,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.reading import bits, read
-from lsp_server.context import path_in_workspace
-from lsp_server.outline import outlined
-from lsp_server.snippets import Neighbour, pick, snippets_cost
-from sampler import layout
-from sampler.checkpoint import LoadedModel, load
-from sampler.messages import Snippet
-from sampler.paths import default_model_folder
-from sampler.windows import PREFIX_CHARACTERS, prefix_window, suffix_window
+from lsp_server.context.context import path_in_workspace
+from lsp_server.context.outline import outlined
+from lsp_server.context.snippets import Neighbour, pick, snippets_cost
+from sampler.model import layout
+from sampler.model.checkpoint import LoadedModel, load
+from sampler.protocol.messages import Snippet
+from sampler.protocol.paths import default_model_folder
+from sampler.text.windows import PREFIX_CHARACTERS, prefix_window, suffix_window
 
 Prefix = Callable[[str, int], str]
 

@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from sampler.engine import Engine
-from sampler.messages import Failure, InfillRequest, InfillResult
-from sampler.rewriting import edit_request
+from sampler.engine.engine import Engine
+from sampler.protocol.messages import Failure, InfillRequest, InfillResult
+from sampler.text.rewriting import edit_request
 from seedfill.evaluation.edit_tasks import EditTask, read_edit_tasks
 from seedfill.evaluation.editor import EditOptions, SamplerEditor
 from seedfill.evaluation.edits import answer_edits, edit_figures, judge_edits

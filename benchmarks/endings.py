@@ -18,15 +18,15 @@ from reading import read
 from rich.console import Console
 from rich.table import Table
 
-from sampler import resident
-from sampler.canvas import canvases
-from sampler.checkpoint import LoadedModel
-from sampler.denoise import denoise, read_context, start_row
-from sampler.faults import Faults, excerpt_at
-from sampler.messages import InfillRequest
-from sampler.paths import default_model_folder
-from sampler.scheduler import sampling_of
-from sampler.windows import prefix_window, suffix_window
+from sampler.decoding.canvas import canvases
+from sampler.decoding.denoise import denoise, read_context, start_row
+from sampler.engine.scheduler import sampling_of
+from sampler.model import prepare
+from sampler.model.checkpoint import LoadedModel
+from sampler.protocol.messages import InfillRequest
+from sampler.protocol.paths import default_model_folder
+from sampler.text.syntax_errors import Faults, excerpt_at
+from sampler.text.windows import prefix_window, suffix_window
 from seedfill.evaluation.metrics import parses
 from seedfill.evaluation.tasks import InfillTask, read_tasks, spread
 
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=default_model_folder())
     parser.add_argument("--limit", type=int)
     given = parser.parse_args()
-    model = resident.load(given.model, torch.device("cpu"))
+    model = prepare.load(given.model, torch.device("cpu"))
     tasks = spread(read_tasks(given.tasks), given.limit)
     found = [(task, places) for task in tasks if (places := ends(model, task))]
     table = Table(title=f"{len(found)} of {len(tasks)} tasks got a text, {model.id}")

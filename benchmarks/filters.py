@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from lsp_server.postprocess import FILTERS, Filter
-from sampler.engine import Engine
-from sampler.messages import Policy
+from sampler.engine.engine import Engine
+from sampler.protocol.messages import Policy
 from seedfill.commands.suggested import Suggested, suggest
 from seedfill.evaluation.duplicates import repeats_suffix
 from seedfill.evaluation.tasks import InfillTask

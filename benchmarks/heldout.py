@@ -17,9 +17,9 @@ from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from seedfill.commands.train.command import default_corpus
 from seedfill.evaluation.keystrokes import File, sessions, strokes
-from seedfill.training.cli import default_corpus
-from seedfill.training.corpus import CorpusError, Document, read
+from seedfill.training.data.corpus import CorpusError, Document, read
 
 FILE_CHARACTERS = range(2_000, 30_000)
 """Of a file that is chosen: enough to be typed in, and not so much that one file is all that is measured."""

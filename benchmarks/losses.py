@@ -12,12 +12,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from sampler import checkpoint
-from sampler.backbone import Backbone
-from sampler.tokenizer import Tokenizer
-from seedfill.training import corpus, recipes, runs, stages
-from seedfill.training.cli import default_corpus
-from seedfill.training.samples import SampleSource
+from sampler.model import checkpoint
+from sampler.model.backbone import Backbone
+from sampler.model.tokenizer import Tokenizer
+from seedfill.commands.train.command import default_corpus
+from seedfill.training.data import corpus
+from seedfill.training.data.samples import SampleSource
+from seedfill.training.loop import recipes, runs
+from seedfill.training.objectives import stages
 
 SEED = 10_007
 

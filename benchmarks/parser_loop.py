@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from sampler.engine import Engine
-from sampler.messages import InfillRequest
-from sampler.refilling import ROUNDS, refill
-from sampler.rewriting import PARSE_ROUNDS
-from sampler.windows import prefix_window, suffix_window
+from sampler.engine.engine import Engine
+from sampler.protocol.messages import InfillRequest
+from sampler.text.refilling import ROUNDS, refill
+from sampler.text.rewriting import PARSE_ROUNDS
+from sampler.text.windows import prefix_window, suffix_window
 from seedfill.evaluation.edit_tasks import EditTask, read_edit_tasks
 from seedfill.evaluation.editor import Asked, EditOptions, SamplerEditor
 from seedfill.evaluation.edits import answer_edits, edit_figures, judge_edits

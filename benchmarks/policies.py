@@ -23,11 +23,11 @@ from rich.console import Console
 from rich.table import Table
 
 from lsp_server import server
+from lsp_server.completion.cache import Memory
+from lsp_server.jsonrpc import Server
 from lsp_server.postprocess import FILTERS
-from lsp_server.protocol import Server
-from lsp_server.remembered import Memory
-from lsp_server.resident import Connect
-from sampler.messages import Candidate, InfillRequest, InfillResult
+from lsp_server.process.sampler_connection import Connect
+from sampler.protocol.messages import Candidate, InfillRequest, InfillResult
 from seedfill.evaluation.keystrokes import File, Session, sessions
 from seedfill.evaluation.typing import Tally, Timeless, replay
 

@@ -16,13 +16,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from sampler import resident
-from sampler.checkpoint import LoadedModel
-from sampler.devices import wait_passively
-from sampler.job import Job
-from sampler.messages import Candidate, Event, InfillRequest, InfillResult, Policy
-from sampler.paths import default_model_folder
-from sampler.scheduler import Scheduler
+from sampler.engine.job import Job
+from sampler.engine.scheduler import Scheduler
+from sampler.model import prepare
+from sampler.model.checkpoint import LoadedModel
+from sampler.model.devices import wait_passively
+from sampler.protocol.messages import Candidate, Event, InfillRequest, InfillResult, Policy
+from sampler.protocol.paths import default_model_folder
 from seedfill.evaluation.latency import Plan, requests
 
 SETTINGS: tuple[tuple[Policy, int | None], ...] = (
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="turns, of which the least counts")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    model, scheduler = resident.load(given.model, torch.device("cpu")), Scheduler()
+    model, scheduler = prepare.load(given.model, torch.device("cpu")), Scheduler()
     table = Table("policy", "block", "CPU ms a token", "tokens/forward", title=f"{given.n} fills, one thread")
     cursors = list(requests(Plan(n=given.n), "cost", given.n))
     turns = [

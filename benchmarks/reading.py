@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from sampler.attention import Causal
-from sampler.checkpoint import LoadedModel
+from sampler.model.attention import Causal
+from sampler.model.checkpoint import LoadedModel
 
 
 @torch.inference_mode()

@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.reading import bits, read
-from sampler import layout
-from sampler.checkpoint import LoadedModel, load
-from sampler.paths import default_model_folder
-from sampler.windows import suffix_window
+from sampler.model import layout
+from sampler.model.checkpoint import LoadedModel, load
+from sampler.protocol.paths import default_model_folder
+from sampler.text.windows import suffix_window
 
 BEFORE, AFTER = 800, 200
 """Characters of context: enough for a word, and quick."""

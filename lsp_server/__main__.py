@@ -10,7 +10,7 @@ import sys
 from typing import get_args
 
 from lsp_server.server import run
-from lsp_server.settings import LogLevel, SamplerMode
+from lsp_server.workspace.settings import LogLevel, SamplerMode
 
 
 def main() -> int:

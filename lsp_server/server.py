@@ -10,8 +10,6 @@ from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lsp_server import parent, transport
-from lsp_server.clock import Clock
 from lsp_server.features import (
     code_actions,
     commands,
@@ -22,12 +20,14 @@ from lsp_server.features import (
     lifecycle,
     notebook_sync,
 )
-from lsp_server.log import start_logging
-from lsp_server.protocol import Server
-from lsp_server.resident import Client, Connect, Phase, Report
-from lsp_server.settings import LogLevel, SamplerMode, SamplerSettings
-from lsp_server.transport import Writer
-from sampler.paths import state_folder
+from lsp_server.jsonrpc import Server
+from lsp_server.process import parent, transport
+from lsp_server.process.clock import Clock
+from lsp_server.process.log import start_logging
+from lsp_server.process.sampler_connection import Client, Connect, Phase, Report
+from lsp_server.process.transport import Writer
+from lsp_server.workspace.settings import LogLevel, SamplerMode, SamplerSettings
+from sampler.protocol.paths import state_folder
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def create_server(
 
 def connect_client(settings: SamplerSettings, report: Report, *, command: Sequence[str] = ()) -> Client:
     """The real sampler client; `command` runs another service than the installed one."""
-    from sampler.client import SERVICE_COMMAND, SamplerClient, State
+    from sampler.protocol.client import SERVICE_COMMAND, SamplerClient, State
 
     def on_state(state: State) -> None:
         phase, sentence = STATES[state.phase]

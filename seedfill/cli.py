@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from sampler.messages import BadMessage
+from sampler.protocol.messages import BadMessage
 from seedfill.commands.calibrate import calibration
 from seedfill.commands.doctor import doctor
 from seedfill.commands.edit import edit
@@ -43,7 +43,7 @@ _TYPER_INTERRUPTED = 130
 
 
 class TrainGroup(TyperGroup):
-    """The commands of `seedfill.training.cli`, imported when one is named and not before."""
+    """The commands of `seedfill.commands.train.command`, imported when one is named and not before."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names."""
@@ -57,7 +57,7 @@ class TrainGroup(TyperGroup):
 def _training() -> TyperGroup:
     from typer.main import get_group
 
-    from seedfill.training.cli import app as training_app
+    from seedfill.commands.train.command import app as training_app
 
     return get_group(training_app)
 

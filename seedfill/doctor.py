@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sampler.devices import pick_device, pick_dtype
-from sampler.handshake import current_identity
-from sampler.paths import PathError, default_model_folder, make_private, obstacle, runtime_folder, state_folder
+from sampler.model.devices import pick_device, pick_dtype
+from sampler.protocol.handshake import current_identity
+from sampler.protocol.paths import PathError, default_model_folder, make_private, obstacle, runtime_folder, state_folder
 from seedfill.evaluation.machine import matmul_gflops
 
 if TYPE_CHECKING:
-    from sampler.handshake import Health
+    from sampler.protocol.handshake import Health
 
 PACKAGES = ("seedfill", "torch", "tokenizers", "safetensors", "pygls", "httpcore", "uvicorn", "tree-sitter")
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from sampler.hole_groups import group_pieces, hole_groups
-from sampler.messages import InfillRequest, InfillResult
-from sampler.windows import prefix_window, suffix_window
+from sampler.protocol.messages import InfillRequest, InfillResult
+from sampler.text.hole_groups import group_pieces, hole_groups
+from sampler.text.windows import prefix_window, suffix_window
 from seedfill.errors import Refused
 from seedfill.source import SourceFile, model_text
 
 
 class Sampler(Protocol):
-    """The one method of `sampler.client.SamplerClient` that filling needs."""
+    """The one method of `sampler.protocol.client.SamplerClient` that filling needs."""
 
     async def infill(self, request: InfillRequest) -> InfillResult:
         """The result of `request`; raises where there is none."""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from sampler.families import Config, UnknownFamily, recognise
-from sampler.paths import data_folder, default_model_folder
-from sampler.tokenizer import Tokenizer
+from sampler.model.families import Config, UnknownFamily, recognise
+from sampler.model.tokenizer import Tokenizer
+from sampler.protocol.paths import data_folder, default_model_folder
 
 
 class DamagedModel(ValueError):
@@ -67,7 +67,7 @@ def read_model(folder: Path) -> InstalledModel:
 
 
 def _id(folder: Path, config: Config) -> str:
-    """The name a model gives itself, else its folder's: what `sampler.checkpoint.model_id` says, without torch."""
+    """The name a model gives itself, else its folder's: what `checkpoint.model_id` says, without torch."""
     own = config.get("seedfill")
     return str(own.get("name", folder.name)) if isinstance(own, dict) else folder.name
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from sampler.messages import Candidate, InfillResult
+from sampler.protocol.messages import Candidate, InfillResult
 
 FILL_STYLE = "bold green"
 CONTEXT_LINES = 4

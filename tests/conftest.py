@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sampler.devices import wait_passively
+from sampler.model.devices import wait_passively
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is loaded: each worker has a core, not all of them
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a server that is started a hundred times is compiled once
@@ -35,6 +35,6 @@ def _own_folders() -> Iterator[None]:
 
 def _stop_service() -> None:
     """A service that a test started by way of the command line outlives that command."""
-    from sampler.client import stop_service
+    from sampler.protocol.client import stop_service
 
     stop_service()

@@ -7,15 +7,15 @@ from typing import TypeAlias
 
 from lsprotocol import types as lsp
 
-from lsp_server.documents import Position
 from lsp_server.features.edit_commands import PLANNERS, plan
 from lsp_server.features.editing import Offer, Target, target_of, workspace_edit
 from lsp_server.features.fill_holes import hole_offers
 from lsp_server.features.next_edit import next_offers
 from lsp_server.features.repair import repair_offers
 from lsp_server.features.rewrite import rewrite_offers
-from lsp_server.protocol import Server
-from sampler.rewriting import Refusal
+from lsp_server.jsonrpc import Server
+from lsp_server.workspace.documents import Position
+from sampler.text.rewriting import Refusal
 
 Offers: TypeAlias = Callable[[Server, Target, lsp.CodeActionContext], Iterable[Offer]]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from pygls.exceptions import JsonRpcInvalidParams
 
-from lsp_server.protocol import Server
-from lsp_server.record import Json
-from lsp_server.statistics import summary
+from lsp_server.completion.record import Json
+from lsp_server.completion.statistics import summary
+from lsp_server.jsonrpc import Server
 
 RESTART = "seedfill.restartService"
 ENABLE = "seedfill.enableSuggestions"

@@ -6,10 +6,10 @@ import re
 
 from lsprotocol import types as lsp
 
-from lsp_server.context import own_lines
-from lsp_server.documents import Document, Position
+from lsp_server.context.context import own_lines
 from lsp_server.features.query import acceptance, answer, query_at
-from lsp_server.protocol import Server
+from lsp_server.jsonrpc import Server
+from lsp_server.workspace.documents import Document, Position
 
 LAST = "\uffff"
 """Sorts after whatever other servers offer."""

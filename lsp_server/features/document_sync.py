@@ -7,12 +7,12 @@ from functools import partial
 
 from lsprotocol import types as lsp
 
-from lsp_server.documents import Change, Document, Position
+from lsp_server.completion.gate import silence
 from lsp_server.features.next_edit import note_change
 from lsp_server.features.query import query_at
 from lsp_server.features.repair import clear_doubts
-from lsp_server.protocol import Server
-from lsp_server.silence import silence
+from lsp_server.jsonrpc import Server
+from lsp_server.workspace.documents import Change, Document, Position
 
 logger = logging.getLogger(__name__)
 

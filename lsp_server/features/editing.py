@@ -16,14 +16,14 @@ from typing import Any, TypeAlias, TypeVar
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
-from lsp_server.context import path_in_workspace
-from lsp_server.documents import Document, Position, Snapshot
-from lsp_server.edits import Replacement, applied
-from lsp_server.next_edits import changed
-from lsp_server.privacy import refusal
-from lsp_server.protocol import Server
-from sampler.messages import Event, InfillRequest, InfillResult, Progress
-from sampler.rewriting import Refusal
+from lsp_server.context.context import path_in_workspace
+from lsp_server.edits.next_edits import changed
+from lsp_server.edits.selection import Replacement, applied
+from lsp_server.jsonrpc import Server
+from lsp_server.workspace.documents import Document, Position, Snapshot
+from lsp_server.workspace.privacy import refusal
+from sampler.protocol.messages import Event, InfillRequest, InfillResult, Progress
+from sampler.text.rewriting import Refusal
 
 Answer = TypeVar("Answer")
 Say: TypeAlias = Callable[[str], None]
@@ -115,7 +115,7 @@ def asker(
     ls: Server, target: Target, say: Say, span: tuple[int, int]
 ) -> Callable[[InfillRequest], Awaitable[InfillResult]]:
     """What asks the sampler, passing on what characters `span` become meanwhile; raises Refusal where it fails."""
-    from sampler.client import SamplerError
+    from sampler.protocol.client import SamplerError
 
     def on_event(event: Event) -> None:
         if isinstance(event, Progress):

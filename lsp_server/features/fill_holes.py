@@ -7,10 +7,10 @@ from typing import Any
 
 from lsprotocol import types as lsp
 
+from lsp_server.edits.holes import fill, find_holes
 from lsp_server.features.editing import Offer, Plan, Say, Target, asker, plain_range, request_options, target_of
-from lsp_server.holes import fill, find_holes
-from lsp_server.protocol import Server
-from sampler.messages import InfillRequest
+from lsp_server.jsonrpc import Server
+from sampler.protocol.messages import InfillRequest
 
 FILL_HOLES = "seedfill.fillHoles"
 """Arguments: the document's URI and, unless all of it is meant, a range."""

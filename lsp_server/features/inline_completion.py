@@ -6,9 +6,9 @@ import dataclasses
 
 from lsprotocol import types as lsp
 
-from lsp_server.documents import Document, Position, Snapshot
 from lsp_server.features.query import acceptance, answer, query_at
-from lsp_server.protocol import Server
+from lsp_server.jsonrpc import Server
+from lsp_server.workspace.documents import Document, Position, Snapshot
 
 
 def register(server: Server) -> None:

@@ -8,11 +8,11 @@ from weakref import WeakKeyDictionary
 
 from lsprotocol import types as lsp
 
-from lsp_server.documents import Document
+from lsp_server.edits.next_edits import Burst, Pattern, begun, follow_ups, pattern_of
 from lsp_server.features.editing import Offer, Plan, Say, Target, target_of
-from lsp_server.next_edits import Burst, Pattern, begun, follow_ups, pattern_of
-from lsp_server.protocol import Server
-from sampler.rewriting import Refusal
+from lsp_server.jsonrpc import Server
+from lsp_server.workspace.documents import Document
+from sampler.text.rewriting import Refusal
 
 NEXT_EDIT = "seedfill.nextEdit"
 """Arguments: the document's URI; whether all places are meant instead of the next one."""

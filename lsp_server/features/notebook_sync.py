@@ -8,8 +8,8 @@ from functools import partial
 from lsprotocol import types as lsp
 
 from lsp_server.features import document_sync
-from lsp_server.notebooks import Cell
-from lsp_server.protocol import Server
+from lsp_server.jsonrpc import Server
+from lsp_server.workspace.notebooks import Cell
 
 
 def register(server: Server) -> None:

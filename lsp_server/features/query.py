@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from lsprotocol import types as lsp
 
-from lsp_server.documents import Document, Snapshot
+from lsp_server.completion.gate import Query
+from lsp_server.completion.record import Record, record_of
 from lsp_server.features.commands import ACCEPTED
-from lsp_server.model_facts import model_facts
-from lsp_server.protocol import Server
-from lsp_server.record import Record, record_of
-from lsp_server.silence import Query
+from lsp_server.jsonrpc import Server
+from lsp_server.workspace.documents import Document, Snapshot
+from lsp_server.workspace.model_facts import model_facts
 
 
 def query_at(server: Server, snapshot: Snapshot, offset: int, *, invoked: bool = False, several: bool = False) -> Query:
@@ -40,7 +40,7 @@ async def answer(server: Server, document: Document, query: Query) -> Record:
     The query's text may hold more than the document does, such as a word that the client is about to insert. A
     failure was told to the person already: an error for each keystroke would only be noise.
     """
-    from sampler.client import SamplerError
+    from sampler.protocol.client import SamplerError
 
     now = document.snapshot()
     try:

@@ -9,8 +9,9 @@ from weakref import WeakSet
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
 
-from lsp_server.documents import Document, Position
-from lsp_server.edits import Replacement, select
+from lsp_server.edits.holes import MARKER
+from lsp_server.edits.repairs import doubts, faulty_lines, repair
+from lsp_server.edits.selection import Replacement, select
 from lsp_server.features.editing import (
     MOVED_ON,
     Offer,
@@ -24,10 +25,9 @@ from lsp_server.features.editing import (
     target_of,
     with_progress,
 )
-from lsp_server.holes import MARKER
-from lsp_server.protocol import Server
-from lsp_server.repairs import doubts, faulty_lines, repair
-from sampler.rewriting import Refusal
+from lsp_server.jsonrpc import Server
+from lsp_server.workspace.documents import Document, Position
+from sampler.text.rewriting import Refusal
 
 REPAIR = "seedfill.repair"
 """Arguments: the document's URI, a range (else the first lines that do not parse), what is wrong in words."""

@@ -9,13 +9,13 @@ from typing import Any
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
 
-from lsp_server.edits import Replacement, Selection, replacements, rewrite_request, select
+from lsp_server.edits.instructions import instruction_at
+from lsp_server.edits.presets import offered
+from lsp_server.edits.selection import Replacement, Selection, replacements, rewrite_request, select
 from lsp_server.features.editing import Offer, Plan, Say, Target, asker, plain_range, request_options, target_of
-from lsp_server.instructions import instruction_at
-from lsp_server.model_facts import model_facts
-from lsp_server.presets import offered
-from lsp_server.protocol import Server
-from sampler.rewriting import Refusal, rewrite
+from lsp_server.jsonrpc import Server
+from lsp_server.workspace.model_facts import model_facts
+from sampler.text.rewriting import Refusal, rewrite
 
 KIND = lsp.CodeActionKind.RefactorRewrite
 REWRITE = "seedfill.rewrite"

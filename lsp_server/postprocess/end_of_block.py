@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lsp_server.context import Place
+from lsp_server.context.context import Place
 from lsp_server.postprocess.indentation import width
-from sampler.syntax import Syntax
+from sampler.text.syntax import Syntax
 
 
 def end_of_block(text: str, place: Place) -> str:

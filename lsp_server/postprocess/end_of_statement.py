@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lsp_server.context import Place
+from lsp_server.context.context import Place
 
 _COMMENTS = ("#", "//", "/*")
 

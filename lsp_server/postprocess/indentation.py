@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from lsp_server.context import Place
+from lsp_server.context.context import Place
 
 TAB_WIDTH = 4
 """Of a tab among spaces; what a file that is indented by tabs alone counts does not depend on it."""

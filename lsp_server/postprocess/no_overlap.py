@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lsp_server.context import Place
+from lsp_server.context.context import Place
 from lsp_server.postprocess.brackets import closes, is_balanced
 
 MIN_WORD_OVERLAP = 3

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lsp_server.context import Place
+from lsp_server.context.context import Place
 from lsp_server.postprocess.brackets import CLOSER_OF
-from sampler.syntax import Syntax
+from sampler.text.syntax import Syntax
 
 MAX_PARSES = 8
 MAX_ERRORS = 10

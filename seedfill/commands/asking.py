@@ -11,7 +11,7 @@ from seedfill.errors import BadInput, CommandError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sampler.client import SamplerClient
+    from sampler.protocol.client import SamplerClient
 
 Answer = TypeVar("Answer")
 Show: TypeAlias = "Callable[[RenderableType], None]"
@@ -29,7 +29,7 @@ def ask(question: Callable[[SamplerClient, Show], Awaitable[Answer]]) -> Answer:
     """The answer to `question`; raises CommandError or BadInput where the sampler has none."""
     import asyncio
 
-    from sampler.client import SamplerClient, SamplerError, State
+    from sampler.protocol.client import SamplerClient, SamplerError, State
 
     async def answer() -> Answer:
         with stderr_console().status(_WAITING["ready"]) as status:

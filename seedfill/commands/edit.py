@@ -12,11 +12,11 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
-from lsp_server.edits import Selection, applied, replacements, rewrite_request, select
-from lsp_server.model_facts import model_facts
-from sampler.messages import Event, InfillRequest, InfillResult, Progress
-from sampler.rewriting import Refusal
-from sampler.rewriting import rewrite as rewriting_of
+from lsp_server.edits.selection import Selection, applied, replacements, rewrite_request, select
+from lsp_server.workspace.model_facts import model_facts
+from sampler.protocol.messages import Event, InfillRequest, InfillResult, Progress
+from sampler.text.rewriting import Refusal
+from sampler.text.rewriting import rewrite as rewriting_of
 from seedfill.commands.asking import Show, ask
 from seedfill.commands.output import JsonOption, print_json, stdout_console
 from seedfill.errors import BadInput, Refused
@@ -27,7 +27,7 @@ _RANGE = re.compile(r"([0-9]{1,9}):([0-9]{1,9})")
 
 
 class Sampler(Protocol):
-    """The one method of `sampler.client.SamplerClient` that an edit needs."""
+    """The one method of `sampler.protocol.client.SamplerClient` that an edit needs."""
 
     async def infill(self, request: InfillRequest, *, on_event: Callable[[Event], None] | None = None) -> InfillResult:
         """The result of `request`; raises where there is none."""

@@ -53,7 +53,7 @@ def presets(
 
     Example: seedfill eval presets menu.jsonl --model weights --write
     """
-    from lsp_server.presets import MIN_PASS_RATE
+    from lsp_server.edits.presets import MIN_PASS_RATE
     from seedfill.evaluation.edit_tasks import read_edit_tasks
     from seedfill.evaluation.editor import EditOptions, SamplerEditor
     from seedfill.evaluation.edits import prediction
@@ -119,7 +119,7 @@ def _in_menu_words(tasks: list[Any], per_preset: int) -> list[Any]:
     """For each preset tasks that it would be offered for, asked as the menu does; `kind` is the preset's."""
     from dataclasses import replace
 
-    from lsp_server.presets import PRESETS
+    from lsp_server.edits.presets import PRESETS
     from seedfill.evaluation.tasks import spread
 
     return [
@@ -185,7 +185,7 @@ def _show_presets(body: dict[str, Any], *, as_json: bool) -> None:
         return
     from rich.table import Table
 
-    from lsp_server.presets import PRESETS
+    from lsp_server.edits.presets import PRESETS
 
     titles = {preset.kind: preset.title for preset in PRESETS}
     table = Table("preset", "title", "n", "refused", "passed", "offered")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sampler.messages import Start
+from sampler.protocol.messages import Start
 from seedfill.commands.measuring import (
     BlockSizeOption,
     DeviceOption,
@@ -117,7 +117,7 @@ def edit(
 
     Example: seedfill eval edit canitedit.jsonl.gz --limit 20 --out predictions.jsonl
     """
-    from sampler.rewriting import PARSE_ROUNDS
+    from sampler.text.rewriting import PARSE_ROUNDS
     from seedfill.evaluation.edit_tasks import read_edit_tasks
     from seedfill.evaluation.editor import EditOptions, SamplerEditor
     from seedfill.evaluation.edits import answer_edits, edit_figures, judge_edits, prediction
@@ -164,7 +164,7 @@ def typing(
 
     Example: seedfill eval typing examples/inventory.py --keys 200
     """
-    from sampler.client import SamplerError
+    from sampler.protocol.client import SamplerError
     from seedfill.evaluation.keystrokes import File, sessions
     from seedfill.evaluation.typing import replay
     from seedfill.source import read_source

@@ -22,8 +22,8 @@ def explain(as_json: JsonOption = False) -> None:
 
     Example: seedfill explain
     """
-    from lsp_server.journal import last_record
-    from sampler.paths import state_folder
+    from lsp_server.completion.journal import last_record
+    from sampler.protocol.paths import state_folder
 
     record = last_record(state_folder())
     if record is None:

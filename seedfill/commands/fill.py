@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sampler.messages import Candidate, InfillResult
+from sampler.protocol.messages import Candidate, InfillResult
 from seedfill.commands.asking import ask
 from seedfill.commands.output import JsonOption, print_json, stdout_console
 from seedfill.commands.presenting import has_one_line, presentable, presentable_result

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sampler.messages import Policy
-from sampler.paths import obstacle
+from sampler.protocol.messages import Policy
+from sampler.protocol.paths import obstacle
 from seedfill.commands.output import complain, stderr_console
 from seedfill.errors import BadInput
 from seedfill.source import replace_file
@@ -67,14 +67,14 @@ def write_answers(out: Path | None, lines: list[dict[str, Any]]) -> None:
 
 def floor_of_edits(model: Path | None, floor: float | None) -> float:
     """How sure a model must be of an edit: as asked for, or as its config.json says."""
-    from lsp_server.model_facts import model_facts
+    from lsp_server.workspace.model_facts import model_facts
 
     return model_facts(str(model) if model else None).edit_confidence_floor if floor is None else floor
 
 
 def eager_threshold(model: Path | None) -> float | None:
     """τ_edit of a model's second look, as its config.json says."""
-    from lsp_server.model_facts import model_facts
+    from lsp_server.workspace.model_facts import model_facts
 
     return model_facts(str(model) if model else None).eager_edit_threshold
 
@@ -82,10 +82,10 @@ def eager_threshold(model: Path | None) -> float | None:
 @contextmanager
 def own_engine(model: Path | None, device: str) -> Iterator[Any]:
     """An engine of our own: an evaluation must not take its turn behind somebody's editor."""
-    from sampler.devices import NoDevice, wait_passively
+    from sampler.model.devices import NoDevice, wait_passively
 
     wait_passively()
-    from sampler.engine import Engine
+    from sampler.engine.engine import Engine
 
     if model is not None:
         _check(model)

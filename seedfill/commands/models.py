@@ -10,7 +10,7 @@ import typer
 from seedfill.commands.output import JsonOption, complain, print_json, stdout_console
 
 if TYPE_CHECKING:
-    from sampler.handshake import Health
+    from sampler.protocol.handshake import Health
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -42,7 +42,7 @@ def running_service() -> Health | None:
     """How the shared service does; None when none runs. Never starts one."""
     import asyncio
 
-    from sampler.client import SamplerClient
+    from sampler.protocol.client import SamplerClient
 
     async def ask() -> Health | None:
         async with SamplerClient() as sampler:

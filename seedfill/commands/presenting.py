@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sampler.messages import InfillResult
+from sampler.protocol.messages import InfillResult
 from seedfill.source import model_text
 
 if TYPE_CHECKING:
-    from lsp_server.context import Place
+    from lsp_server.context.context import Place
 
 
 def has_one_line(before: str, after: str, language: str) -> bool:
@@ -41,6 +41,6 @@ def presentable_result(result: InfillResult, before: str, after: str, language: 
 
 
 def _place(before: str, after: str, language: str) -> Place:
-    from lsp_server.context import Place
+    from lsp_server.context.context import Place
 
     return Place(before=model_text(before), after=model_text(after), language=language)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lsp_server.settings import LogLevel, SamplerMode
+from lsp_server.workspace.settings import LogLevel, SamplerMode
 from seedfill.errors import BadInput, CommandError, Refused
 
 
@@ -54,7 +54,7 @@ def serve(
     """
     from argparse import ArgumentTypeError
 
-    from sampler.service import main, parse_size
+    from sampler.service.process import main, parse_size
 
     _check_device(device)
     try:
@@ -72,7 +72,7 @@ def _check_device(device: str) -> None:
     """Raise BadInput where there is no such device; torch is not asked for what is always there."""
     if device in ("auto", "cpu"):
         return
-    from sampler.devices import NoDevice, pick_device, wait_passively
+    from sampler.model.devices import NoDevice, pick_device, wait_passively
 
     wait_passively()
     try:
@@ -86,7 +86,7 @@ def stop() -> None:
 
     Example: seedfill stop
     """
-    from sampler.client import SamplerError, stop_service
+    from sampler.protocol.client import SamplerError, stop_service
 
     try:
         stopped = stop_service()

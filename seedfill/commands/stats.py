@@ -15,8 +15,8 @@ def stats(as_json: JsonOption = False) -> None:
 
     Example: seedfill stats
     """
-    from lsp_server.statistics import summary
-    from sampler.paths import state_folder
+    from lsp_server.completion.statistics import summary
+    from sampler.protocol.paths import state_folder
 
     figures = summary(state_folder())
     if as_json:

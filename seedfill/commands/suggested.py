@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from lsp_server.context import Place, infill_request, place_at
-from lsp_server.documents import Snapshot
+from lsp_server.completion.cache import Fill, shown_of
+from lsp_server.context.context import Place, infill_request, place_at
 from lsp_server.postprocess import FILTERS, Filter, verdict
-from lsp_server.remembered import Fill, shown_of
-from lsp_server.settings import CompletionSettings, Settings
-from sampler.messages import Candidate, Failure, InfillRequest, Policy
+from lsp_server.workspace.documents import Snapshot
+from lsp_server.workspace.settings import CompletionSettings, Settings
+from sampler.protocol.messages import Candidate, Failure, InfillRequest, Policy
 from seedfill.errors import CommandError
 from seedfill.evaluation.infill import Submitter, wait_for
 from seedfill.evaluation.tasks import InfillTask

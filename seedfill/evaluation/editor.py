@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from sampler.messages import Failure, InfillRequest, InfillResult, Policy, Start
-from sampler.rewriting import CONFIDENCE_FLOOR, PARSE_ROUNDS, Around, Refusal, Rewriting, edit_request, rewrite
+from sampler.protocol.messages import Failure, InfillRequest, InfillResult, Policy, Start
+from sampler.text.rewriting import CONFIDENCE_FLOOR, PARSE_ROUNDS, Around, Refusal, Rewriting, edit_request, rewrite
 from seedfill.evaluation.infill import Submitter, wait_for
 
 

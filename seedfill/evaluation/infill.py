@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from sampler.messages import Event, Failure, InfillRequest, InfillResult, Policy
-from sampler.windows import prefix_window, suffix_window
+from sampler.protocol.messages import Event, Failure, InfillRequest, InfillResult, Policy
+from sampler.text.windows import prefix_window, suffix_window
 from seedfill.errors import BadInput, CommandError
 from seedfill.evaluation.execution import DEFAULT_LIMITS, Limits, run_programs
 from seedfill.evaluation.metrics import edit_similarity, mean, parses, percentile, rate, ratio
@@ -16,7 +16,7 @@ from seedfill.evaluation.tasks import InfillTask
 
 
 class Submitter(Protocol):
-    """The one method of `sampler.engine.Engine` that an evaluation needs."""
+    """The one method of `sampler.engine.engine.Engine` that an evaluation needs."""
 
     def submit(self, request: InfillRequest, on_event: Callable[[Event], None]) -> object:
         """Queue `request`; `on_event` is called from another thread, last with the result or a failure."""

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 import psutil
 
-from sampler.client import SamplerClient
-from sampler.messages import InfillRequest, InfillResult
-from sampler.paths import default_model_folder
-from sampler.tokenizer import Tokenizer
+from sampler.model.tokenizer import Tokenizer
+from sampler.protocol.client import SamplerClient
+from sampler.protocol.messages import InfillRequest, InfillResult
+from sampler.protocol.paths import default_model_folder
 from seedfill.evaluation.metrics import percentile, ratio
 
 SUFFIX_SHARE = 4

@@ -19,13 +19,13 @@ from typing import Any
 from urllib.parse import quote
 
 from lsp_server import server
-from lsp_server.documents import Document
-from lsp_server.journal import Journal
-from lsp_server.protocol import Server
-from lsp_server.resident import Client, Connect, OnEvent, Report
-from lsp_server.settings import SamplerSettings
-from sampler.client import SamplerClient
-from sampler.messages import InfillRequest, InfillResult
+from lsp_server.completion.journal import Journal
+from lsp_server.jsonrpc import Server
+from lsp_server.process.sampler_connection import Client, Connect, OnEvent, Report
+from lsp_server.workspace.documents import Document
+from lsp_server.workspace.settings import SamplerSettings
+from sampler.protocol.client import SamplerClient
+from sampler.protocol.messages import InfillRequest, InfillResult
 from seedfill.evaluation.duplicates import repeats_suffix
 from seedfill.evaluation.keystrokes import Session, pause_s, strokes
 from seedfill.evaluation.metrics import percentile, ratio
@@ -88,7 +88,7 @@ def replay(
     clock: Callable[[], float] = time.monotonic,
     on_key: Callable[[], None] = lambda: None,
 ) -> Tally:
-    """Type all sessions; `options` are the client's initializationOptions. Raises sampler.client.SamplerError.
+    """Type all sessions; `options` are the client's initializationOptions. Raises sampler.protocol.client.SamplerError.
 
     `prepare` changes the server before it starts: some of its parts no setting switches off. `clock` is as that of a
     `VirtualTimeLoop`.

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from lsp_server.documents import Change, Document, Encoding, Position
+from lsp_server.workspace.documents import Change, Document, Encoding, Position
 from tests.support.lsp_client import LspClient
 from tests.support.lsp_scripted import APPLY_TIMEOUT, MODULE, Script
 

@@ -18,8 +18,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lsp_server.settings import SamplerMode
-from sampler.messages import Event, Failure, InfillRequest, Loading, Progress
+from lsp_server.workspace.settings import SamplerMode
+from sampler.protocol.messages import Event, Failure, InfillRequest, Loading, Progress
 from tests.support.scripted_engine import ScriptedEngine, Ticket, result
 
 FOLDER = "SEEDFILL_TEST_LSP"
@@ -104,8 +104,8 @@ def answer(request: InfillRequest, *candidates: list[str]) -> Event:
 def serve_language(sampler: SamplerMode) -> int:
     from lsp_server import server
     from lsp_server.features import editing
-    from lsp_server.resident import Client, Report
-    from lsp_server.settings import SamplerSettings
+    from lsp_server.process.sampler_connection import Client, Report
+    from lsp_server.workspace.settings import SamplerSettings
 
     def connect(settings: SamplerSettings, report: Report) -> Client:
         return server.connect_client(settings, report, command=[*COMMAND, "service"])
@@ -124,10 +124,10 @@ def model_without_facts(folder: Path) -> Path:
 
 
 def serve_samples() -> int:
-    from sampler import service
+    from sampler.service import process
 
     script = Script(Path(os.environ[FOLDER]))
-    return service.main(sys.argv[2:], make_engine=lambda _: FollowsScript(script))
+    return process.main(sys.argv[2:], make_engine=lambda _: FollowsScript(script))
 
 
 if __name__ == "__main__":

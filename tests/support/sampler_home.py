@@ -21,8 +21,8 @@ import httpx
 import psutil
 import pytest
 
-from sampler.messages import InfillRequest
-from sampler.paths import Place, shared_place
+from sampler.protocol.messages import InfillRequest
+from sampler.protocol.paths import Place, shared_place
 from tests.support import scripted_engine
 
 COMMAND = (sys.executable, str(Path(scripted_engine.__file__)))

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sampler import service
-from sampler.handshake import ModelHealth, current_identity
-from sampler.messages import Candidate, Event, Failure, InfillRequest, InfillResult, Loading, Progress
+from sampler.protocol.handshake import ModelHealth, current_identity
+from sampler.protocol.messages import Candidate, Event, Failure, InfillRequest, InfillResult, Loading, Progress
+from sampler.service import process
 
 SCRIPT = "SEEDFILL_TEST_SCRIPT"
 
@@ -117,7 +117,7 @@ def main() -> int:
     identity = current_identity()
     if "version" in script:
         identity = dataclasses.replace(identity, version=script["version"])
-    return service.main(make_engine=lambda _: build(script), identity=identity)
+    return process.main(make_engine=lambda _: build(script), identity=identity)
 
 
 if __name__ == "__main__":

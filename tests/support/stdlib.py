@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from seedfill.training.corpus import Document, stdlib_documents
+from seedfill.training.data.corpus import Document, stdlib_documents
 
 
 def stdlib_modules(more_than: int) -> list[Document]:

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import torch
 
-from sampler import checkpoint
-from sampler.backbone import Backbone, BackboneConfig
-from sampler.tokenizer import Tokenizer
-from seedfill.training import bpe
+from sampler.model import checkpoint
+from sampler.model.backbone import Backbone, BackboneConfig
+from sampler.model.tokenizer import Tokenizer
+from seedfill.training.data import bpe
 
 LINES = (
     "def add(first, second):\n    return first + second\n\n",

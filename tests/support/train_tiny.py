@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from seedfill.training import stages
-from seedfill.training.corrupt import EditNoise
-from seedfill.training.on_policy import OnPolicy
-from seedfill.training.prompts import PromptShape, draw_prompt
-from seedfill.training.trainer import Trainer
-from seedfill.training.trajectory import Trajectory, gold_trajectory
-from tests.test_training_samples import SOURCE
-from tests.test_training_trainer import TINY, _trainer
+from seedfill.training.data.prompts import PromptShape, draw_prompt
+from seedfill.training.loop.trainer import Trainer
+from seedfill.training.objectives import stages
+from seedfill.training.objectives.corrupt import EditNoise
+from seedfill.training.objectives.on_policy import OnPolicy
+from seedfill.training.objectives.trajectory import Trajectory, gold_trajectory
+from tests.seedfill.training.data.test_samples import SOURCE
+from tests.seedfill.training.loop.test_trainer import TINY, _trainer
 
 SHAPE = PromptShape(prefix_characters=60, suffix_characters=30, max_lines=1, max_tokens=8)
 EDITED = replace(TINY.noise, edited_share=0.5, edits=EditNoise(max_rate=0.3))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sampler.paths import default_model_folder
+from sampler.protocol.paths import default_model_folder
 from tests.e2e.vscode.conftest import Open
 from tests.e2e.vscode.workbench import VSCode, Window, eventually, write_program
 from tests.support.lsp_scripted import Script

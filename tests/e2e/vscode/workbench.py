@@ -22,7 +22,7 @@ from urllib.request import urlopen
 import psutil
 from playwright.sync_api import Browser, Page, TimeoutError, ViewportSize
 
-from lsp_server.journal import last_record
+from lsp_server.completion.journal import last_record
 from tests.support.lsp_scripted import Script
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,163 @@
+"""What the sampler answered lately in each document: typed through, it costs nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+from lsp_server.completion.certainty import ends_of, ends_within, worth_showing
+from lsp_server.completion.gate import Query
+from lsp_server.completion.record import Inference, Source
+from lsp_server.context.context import Place, unix_lines
+from lsp_server.postprocess import Verdict
+from lsp_server.postprocess.brackets import CLOSER_OF, QUOTES
+from lsp_server.postprocess.no_overlap import no_overlap
+from sampler.protocol.messages import Candidate, End
+
+MAX_ANSWERS = 4
+"""Of one document: what is on screen, what was prepared to follow it, and what a deleted character leads back to."""
+
+
+class Fill(NamedTuple):
+    """What may be shown, and where it could end, the last time at its own end."""
+
+    text: str
+    ends: tuple[End, ...]
+
+    def part(self, floor: float) -> Fill:
+        """As much of it as is worth showing where that is to be as sure as `floor`; it may still be less sure."""
+        return self.between(0, worth_showing(self.text, self.ends, floor).characters)
+
+    @property
+    def certainty(self) -> float:
+        """How likely it is right as a whole, 0 to 1."""
+        return self.ends[-1].certainty
+
+    def between(self, start: int, stop: int) -> Fill:
+        """A stretch of it: who has typed what stands before has made it likelier."""
+        return Fill(self.text[start:stop], ends_within(self.ends, start, stop))
+
+
+def shown_of(candidate: Candidate, verdict: Verdict, place: Place) -> Fill:
+    """What the filters left of a candidate, and where it may end: not with what already stands behind the cursor.
+
+    Where they changed more than its beginning and end nothing is known of its parts, and of the whole what its length
+    lets one expect.
+    """
+    ends, written, shown = ends_of(candidate), verdict.written, verdict.shown
+    start = written.find(shown)
+    if start < 0:
+        share = min(len(shown) / len(written), 1.0)
+        return Fill(shown, (End(characters=len(shown), certainty=ends[-1].certainty ** share),))
+    *inside, last = Fill(written, ends).between(start, start + len(shown)).ends
+    parts = [(end, shown[: end.characters]) for end in inside]
+    return Fill(shown, (*(end for end, part in parts if no_overlap(part, place) == part), last))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remembered:
+    """An answer: `fills` at `offset` of `text`, best first; none where there is nothing to suggest."""
+
+    text: str
+    offset: int
+    fills: tuple[Fill, ...]
+    inference: Inference
+    source: Source = "memory"
+
+    def rest(self, text: str, offset: int) -> tuple[Fill, ...] | None:
+        """What is left of the fills in `text`, which differs by what was typed up to `offset`; None where the answer
+        does not hold.
+
+        Brackets and quotes that the editor has closed by itself behind the cursor are no difference: a fill goes up
+        to them.
+        """
+        end = len(text) - (len(self.text) - self.offset)
+        if not self.offset <= offset <= end or not self._surrounds(text):
+            return None
+        typed, closed = unix_lines(text[self.offset : offset]), text[offset:end]
+        if not typed and not closed:
+            return self.fills
+        if closed and closed != still_open(typed):
+            return None
+        return tuple(self._after(typed, closed)) or None
+
+    def _after(self, typed: str, closed: str) -> Iterator[Fill]:
+        for fill in self.fills:
+            rest = fill.text.removeprefix(typed) if fill.text.startswith(typed) else ""
+            if rest := up_to(closed, rest):
+                yield fill.between(len(typed), len(typed) + len(rest))
+
+    def _surrounds(self, text: str) -> bool:
+        return text.startswith(self.text[: self.offset]) and text.endswith(self.text[self.offset :])
+
+
+def still_open(text: str) -> str:
+    """What closes the brackets and quotes that `text` has opened, the innermost first."""
+    closers = ""
+    for sign in text:
+        closers = _closers_behind(sign, closers)
+    return closers
+
+
+def up_to(closers: str, text: str) -> str:
+    """`text` up to the first of the `closers` that surround it; nothing where it does not come to that."""
+    if not closers:
+        return text
+    open_now = closers
+    for at, sign in enumerate(text):
+        open_now = _closers_behind(sign, open_now)
+        if len(open_now) < len(closers):
+            return text[:at]
+    return ""
+
+
+def _closers_behind(sign: str, closers: str) -> str:
+    """The closers of what is open behind `sign`, given those before it; a bracket in a string is a letter."""
+    if closers.startswith(sign):
+        return closers[1:]
+    if closers.startswith(QUOTES):
+        return closers
+    closer = sign if sign in QUOTES else CLOSER_OF.get(sign, "")
+    return closer + closers
+
+
+class Memory:
+    """The last answers of each document; unless it `types_through` they hold only where they were asked for."""
+
+    def __init__(self, *, types_through: bool = True) -> None:
+        self._types_through = types_through
+        self._answers: defaultdict[str, deque[Remembered]] = defaultdict(partial(deque, maxlen=MAX_ANSWERS))
+
+    def keep(self, uri: str, answer: Remembered) -> None:
+        """Remember an answer, unless there was no time for one."""
+        if answer.fills or all(candidate.finish != "deadline" for candidate in answer.inference.result.candidates):
+            self._answers[uri].append(answer)
+
+    def find(self, query: Query) -> tuple[Remembered, tuple[Fill, ...]] | None:
+        """The newest answer that holds for the query, and what is left of its fills there.
+
+        One that was asked for fewer candidates than are wanted now does not count. One that is not sure enough to be
+        shown holds only where it was asked for: whoever types on as it says is better served by asking again.
+        """
+        snapshot = query.snapshot
+        for answer in reversed(self._answers.get(snapshot.uri, ())):
+            enough = query.n_candidates <= answer.inference.request.n_candidates
+            left = answer.rest(snapshot.text, query.offset) if enough else None
+            if left is not None and (query.offset == answer.offset or self._is_worth_it(left, query)):
+                return answer, left
+        return None
+
+    def _is_worth_it(self, left: tuple[Fill, ...], query: Query) -> bool:
+        floor = query.confidence_floor
+        return self._types_through and any(fill.part(floor).certainty >= floor for fill in left)
+
+    def forget(self, uri: str) -> None:
+        """Drop what is known of a document."""
+        self._answers.pop(uri, None)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._answers.clear()

@@ -1,0 +1,59 @@
+"""The record of the last request: in memory for this window, on disk for `seedfill explain`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from lsp_server.completion.record import Record
+
+logger = logging.getLogger(__name__)
+
+NAME = "last-request.json"
+
+
+class Journal:
+    """Keeps the last record; `folder` None keeps it in memory alone."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.last: Record | None = None
+        self._folder = folder
+
+    def keep(self, record: Record) -> None:
+        """Take note of a request that was answered; one that a newer one superseded explains nothing."""
+        if record.outcome == "superseded":
+            return
+        self.last = record
+        logger.debug("%s: %s %s", record.outcome, record.reason or "", record.texts[:1])
+        if self._folder is not None:
+            try:
+                _replace(self._folder / NAME, json.dumps(record.to_json()))
+            except OSError as error:
+                logger.warning("The last request cannot be written down for `seedfill explain`: %s", error)
+                self._folder = None
+
+
+def last_record(folder: Path) -> dict[str, Any] | None:
+    """The last request of any window, as `Record.to_json` gives it; None where there was none yet. Raises OSError."""
+    try:
+        body = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write in one step, readable by its owner alone: it holds code."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,137 @@
+"""What became of a request, step by step: what `seedfill explain` shows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from lsp_server.completion.gate import Query
+from lsp_server.postprocess import Verdict
+from sampler.protocol.messages import Candidate, InfillRequest, InfillResult
+
+Outcome: TypeAlias = Literal["shown", "silent", "superseded", "failed"]
+Source: TypeAlias = Literal["sampler", "memory", "prepared"]
+"""Asked for now; typed through or asked for before; prepared while the suggestion before it was on screen."""
+Texts: TypeAlias = tuple[str, ...]
+Json: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inference:
+    """One answer of the sampler, and what the filters made of it. `ms` are of the parts, in milliseconds."""
+
+    id: str
+    request: InfillRequest
+    result: InfillResult
+    verdicts: tuple[Verdict, ...]
+    ms: dict[str, float]
+
+    def to_json(self) -> Json:
+        """What was asked, what came back, and what each filter did to it."""
+        request, result = self.request, self.result
+        return {
+            "asked": {
+                "before": request.pieces[0],
+                "after": request.pieces[1],
+                "snippets": [snippet.path for snippet in request.snippets],
+                "path": request.path,
+                "language": request.language,
+                "max_tokens": request.max_tokens,
+                "one_line": request.one_line,
+                "n_candidates": request.n_candidates,
+                "deadline_ms": request.deadline_ms,
+                "model": request.model,
+            },
+            "answer": {
+                "model": result.model,
+                "device": result.device,
+                "tokens_computed": result.tokens_computed,
+                "cache_miss": result.cache_miss,
+                "candidates": [_candidate(*both) for both in zip(result.candidates, self.verdicts, strict=True)],
+            },
+        }
+
+
+@dataclass(kw_only=True, slots=True)
+class Record:
+    """One request: filled in as it goes on. Lines and columns count from 1, columns in characters."""
+
+    id: str
+    uri: str
+    language: str
+    line: int
+    column: int
+    invoked: bool
+    time: float = field(default_factory=time.time)
+    """Seconds since 1970."""
+    outcome: Outcome = "superseded"
+    reason: str = "A newer request of the same document came in between."
+    source: Source | None = None
+    texts: Texts = ()
+    confidence_floor: float = 0.0
+    certainty: float | None = None
+    """Of what is shown, or was to be; None where there was no text."""
+    offset: int = 0
+    """Of the cursor, in the document."""
+    inference: Inference | None = None
+    debounce_ms: float = 0.0
+    total_ms: float = 0.0
+
+    def end(self, outcome: Outcome, reason: str = "", texts: Texts = ()) -> Record:
+        """How it came out."""
+        self.outcome, self.reason, self.texts = outcome, reason, texts
+        return self
+
+    @property
+    def offer(self) -> str:
+        """What tells the suggestion from others, also of the same answer; empty where there is none."""
+        return "" if self.inference is None else f"{self.inference.id}@{self.offset}"
+
+    def to_json(self) -> Json:
+        """One JSON object."""
+        inference = self.inference
+        return {
+            "time": self.time,
+            "document": self.uri,
+            "language": self.language,
+            "line": self.line,
+            "column": self.column,
+            "invoked": self.invoked,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "source": self.source,
+            "texts": list(self.texts),
+            "certainty": self.certainty,
+            "confidence_floor": self.confidence_floor,
+            **({"asked": None, "answer": None} if inference is None else inference.to_json()),
+            "ms": {"debounce": self.debounce_ms, "total": self.total_ms, **(inference.ms if inference else {})},
+        }
+
+
+def record_of(query: Query, number: str) -> Record:
+    """The record of a request that has just come."""
+    before = query.snapshot.text[query.origin : query.offset].replace("\r\n", "\n").replace("\r", "\n")
+    return Record(
+        id=number,
+        uri=query.snapshot.uri,
+        language=query.snapshot.language,
+        line=before.count("\n") + 1,
+        column=len(before) - before.rfind("\n"),
+        invoked=query.invoked,
+        offset=query.offset - query.origin,
+        confidence_floor=query.confidence_floor,
+    )
+
+
+def _candidate(candidate: Candidate, verdict: Verdict) -> Json:
+    return {
+        "written": verdict.written,
+        "shown": verdict.shown,
+        "reason": verdict.reason,
+        "confidence": candidate.confidence,
+        "finish": candidate.finish,
+        "tokens": candidate.tokens,
+        "forwards": candidate.forwards,
+        "filters": [step._asdict() for step in verdict.steps],
+    }

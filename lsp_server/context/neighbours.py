@@ -1,0 +1,131 @@
+"""The other files that a suggestion may look at, and what is taken from them, which stays while one types.
+
+Looked at are open documents, the ones edited last first, then files that the document imports: of the same workspace
+folder and language, and never one that privacy forbids. A new choice would cost the sampler its cache, so the last
+one is kept until a pause, or until the cursor has gone elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path, PurePath
+from typing import Protocol
+
+from lsp_server.completion.gate import Query
+from lsp_server.context.imported import imported_files
+from lsp_server.context.snippets import MAX_CHARACTERS, Neighbour, pick
+from lsp_server.workspace.documents import Snapshot
+from lsp_server.workspace.privacy import refusal
+from sampler.protocol.messages import Snippet
+
+BURST_S = 5.0
+"""Requests that follow each other within it belong to one burst of typing."""
+
+BURST_CHARACTERS = 1000
+"""A cursor that is further away than this from where the choice was made gets a new one."""
+
+NOTEBOOK = ".ipynb"
+"""On disk its cells stand in JSON; open, they are documents."""
+
+MAX_NEIGHBOURS = 12
+MAX_RECENT = 32
+
+
+class Open(Protocol):
+    """An open document."""
+
+    def snapshot(self) -> Snapshot:
+        """What it is now."""
+        ...
+
+
+@dataclass(slots=True)
+class Burst:
+    """What was chosen for a document, where, and when it was last used."""
+
+    snippets: tuple[Snippet, ...]
+    offset: int
+    used: float
+
+
+class Neighbours:
+    """Snippets of other files for the cursors of one client."""
+
+    def __init__(self, documents: Mapping[str, Open], path_of: Callable[[str], PurePath]) -> None:
+        self._documents = documents
+        self._path_of = path_of
+        self._recent: list[str] = []
+        """Documents that suggestions were asked for, the last one first."""
+        self._bursts: dict[str, Burst] = {}
+
+    def snippets(self, query: Query, now: float) -> tuple[Snippet, ...]:
+        """What is shown of other files at the cursor of `query`; the same during a burst of typing."""
+        uri = query.snapshot.uri
+        self._remember(uri)
+        burst = self._bursts.get(uri)
+        if burst is None or now - burst.used > BURST_S or abs(query.offset - burst.offset) > BURST_CHARACTERS:
+            burst = self._bursts[uri] = Burst(self._pick(query), query.offset, now)
+        burst.used = now
+        return burst.snippets
+
+    def forget(self, uri: str) -> None:
+        """The document was closed; its file may still be a neighbour."""
+        self._bursts.pop(uri, None)
+
+    def _remember(self, uri: str) -> None:
+        self._recent = [uri, *(other for other in self._recent if other != uri)][:MAX_RECENT]
+
+    def _pick(self, query: Query) -> tuple[Snippet, ...]:
+        text, offset = query.snapshot.text, query.offset
+        return pick(text[:offset], text[offset:], islice(self._files(query), MAX_NEIGHBOURS))
+
+    def _files(self, query: Query) -> Iterator[Neighbour]:
+        folder = home(query.path, query.folders)
+        seen = {query.path}
+        for file in self._candidates(query, folder):
+            if file.path not in seen and home(file.path, query.folders) == folder:
+                seen.add(file.path)
+                if refusal(file.path, file.text, query.folders) is None:
+                    yield file
+
+    def _candidates(self, query: Query, folder: PurePath | None) -> Iterator[Neighbour]:
+        """Recently edited documents, open or not, then the other open ones, then imported files."""
+        for uri in dict.fromkeys([*self._recent, *self._documents]):
+            path = self._path_of(uri)
+            if path.suffix == query.path.suffix and (text := self._text(uri, path)) is not None:
+                yield Neighbour(path, text)
+        folders = [Path(folder)] if folder else []
+        for path in imported_files(Path(query.path), query.snapshot.text, query.snapshot.language, folders):
+            if (text := read(path)) is not None:
+                yield Neighbour(path, text)
+
+    def _text(self, uri: str, path: PurePath) -> str | None:
+        document = self._documents.get(uri)
+        return read(Path(path)) if document is None else document.snapshot().text
+
+
+def home(path: PurePath, folders: Iterable[PurePath]) -> PurePath | None:
+    """The innermost workspace folder that holds `path`: no snippet and no setting crosses from one into another."""
+    return max((one for one in folders if path.is_relative_to(one)), key=lambda one: len(one.parts), default=None)
+
+
+def read(path: Path) -> str | None:
+    """The text of a file; None where there is none, it is no code, or it is too long to be looked at."""
+    if path.suffix == NOTEBOOK:
+        return None
+    try:
+        status = path.stat()
+        return _read(path, status.st_mtime_ns) if status.st_size <= MAX_CHARACTERS and path.is_file() else None
+    except (OSError, ValueError):  # no such file, or a name that no file can have
+        return None
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, mtime_ns: int) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,135 @@
+"""After a change by hand, the places where the same change follows: a name that has another name now, equal lines.
+
+Nothing is guessed: a place is offered only where the very name, or the very line, still stands.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lsp_server.edits.selection import Replacement
+from sampler.text.syntax import parser_for
+
+MIN_LINE = 6
+"""Characters of a line that says enough to be the same elsewhere on purpose."""
+_NAME = re.compile(r"[^\W\d]\w*")
+_WORDS = re.compile(r"\w+")
+_WORD = re.compile(r"\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Changes at one place: the text before the first of them, and the characters that they reach now."""
+
+    base: str
+    start: int
+    end: int
+
+    def follow(self, before: str, after: str) -> Burst:
+        """With one more change; one at another place begins a new burst."""
+        start, end, new_end = changed(before, after)
+        if start > _word_end(before, self.end) or end < _word_start(before, self.start):
+            return Burst(before, start, new_end)
+        return Burst(self.base, min(self.start, start), max(self.end, end) + new_end - end)
+
+
+class Pattern(NamedTuple):
+    """What a person made of what, at character `at`; whether it is a name or a whole line."""
+
+    old: str
+    new: str
+    at: int
+    is_name: bool
+
+
+def begun(before: str, after: str) -> Burst:
+    """A burst of one change."""
+    start, _, new_end = changed(before, after)
+    return Burst(before, start, new_end)
+
+
+def changed(before: str, after: str) -> tuple[int, int, int]:
+    """Characters `start` to `end` of `before` became `start` to `new_end` of `after`."""
+    most = min(len(before), len(after))
+    start = _longest(most, lambda n: before[:n] == after[:n])
+    n_tail = _longest(most - start, lambda n: before[len(before) - n :] == after[len(after) - n :])
+    return start, len(before) - n_tail, len(after) - n_tail
+
+
+def pattern_of(burst: Burst, text: str) -> Pattern | None:
+    """What the changes amount to: another name for a name, or another line for a line."""
+    start, end, new_end = changed(burst.base, text)
+    old, new = _widened(burst.base, start, end), _widened(text, start, new_end)
+    first = _word_start(text, start)
+    if old != new and _NAME.fullmatch(old) and _NAME.fullmatch(new):
+        return Pattern(old, new, first, True)
+    line_start = text.rfind("\n", 0, start) + 1
+    old_line, new_line = _lines(burst.base, start, end), _lines(text, start, new_end)
+    if "\n" in old_line + new_line or min(len(old_line.strip()), len(new_line.strip())) < MIN_LINE:
+        return None
+    if old_line.strip() == new_line.strip():
+        return None
+    return Pattern(old_line.strip(), new_line.strip(), line_start, False)
+
+
+def follow_ups(pattern: Pattern, text: str, language: str) -> list[Replacement]:
+    """The places of the pattern's old text, those behind the change first."""
+    spans = _names(text, pattern, language) if pattern.is_name else _equal_lines(text, pattern.old)
+    ordered = sorted(spans, key=lambda span: (span[0] < pattern.at, span[0]))
+    return [Replacement(start, end, pattern.new) for start, end in ordered]
+
+
+def _names(text: str, pattern: Pattern, language: str) -> list[tuple[int, int]]:
+    """Where the name stands in code, as an attribute or not as it did; in a language without a grammar, as a word."""
+    words = [match.span() for match in _WORDS.finditer(text) if match[0] == pattern.old]
+    words = [word for word in words if _is_attribute(text, word[0]) is _is_attribute(text, pattern.at)]
+    parser = parser_for(language)
+    if parser is None or not words:
+        return words
+    root = parser.parse(text.encode("utf-8", "replace")).root_node
+    found = []
+    for start, end in words:
+        byte = len(text[:start].encode("utf-8", "replace"))
+        node = root.descendant_for_byte_range(byte, byte + 1)
+        if node is not None and "identifier" in node.type:
+            found.append((start, end))
+    return found
+
+
+def _is_attribute(text: str, start: int) -> bool:
+    return text[start - 1 : start] == "."
+
+
+def _equal_lines(text: str, line: str) -> list[tuple[int, int]]:
+    pattern = re.compile(rf"^[ \t]*({re.escape(line)})[ \t]*\r?$", re.MULTILINE)
+    return [match.span(1) for match in pattern.finditer(text)]
+
+
+def _widened(text: str, start: int, end: int) -> str:
+    """The characters and the rest of the words at their edges."""
+    return text[_word_start(text, start) : _word_end(text, end)]
+
+
+def _word_end(text: str, end: int) -> int:
+    rest = _WORD.match(text, end)
+    return rest.end() if rest else end
+
+
+def _word_start(text: str, start: int) -> int:
+    while start > 0 and (text[start - 1].isalnum() or text[start - 1] == "_"):
+        start -= 1
+    return start
+
+
+def _lines(text: str, start: int, end: int) -> str:
+    line_end = text.find("\n", end)
+    return text[text.rfind("\n", 0, start) + 1 : len(text) if line_end < 0 else line_end].rstrip("\r")
+
+
+def _longest(most: int, holds: Callable[[int], bool]) -> int:
+    """The largest n up to `most` for which it holds, as it does for all below; comparing halves beats characters."""
+    return bisect_left(range(1, most + 1), True, key=lambda n: not holds(n))

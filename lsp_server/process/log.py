@@ -1,0 +1,37 @@
+"""Where the server's log goes: standard error and a file that is replaced when it grows large."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from sampler.protocol.paths import state_folder
+
+_FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+_MAX_BYTES = 2_000_000
+
+
+def start_logging(level: str = "info") -> Path | None:
+    """Log to standard error and, where the state folder can be written, to a file whose path is given back."""
+    logging.captureWarnings(True)
+    logging.basicConfig(stream=sys.stderr, format=_FORMAT, force=True)
+    set_level(level)
+    path = state_folder() / "log" / "lsp.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=2, encoding="utf-8", errors="replace")
+    except OSError as error:
+        logging.getLogger(__name__).warning("No log file: %s. The log goes to standard error alone.", error)
+        return None
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    logging.getLogger().addHandler(handler)
+    return path
+
+
+def set_level(level: str) -> None:
+    """Log from `level` up; libraries log whole documents and every request, so they have to be asked for."""
+    logging.getLogger().setLevel(level.upper())
+    for library in ("pygls", "httpcore"):
+        logging.getLogger(library).setLevel("DEBUG" if level == "debug" else "WARNING")

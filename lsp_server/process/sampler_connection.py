@@ -1,0 +1,101 @@
+"""The server's hold on the resident sampler: connected on first use, its state told to whoever shows it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeAlias
+
+from lsp_server.workspace.settings import SamplerSettings
+from sampler.protocol.messages import Event, InfillRequest, InfillResult
+
+logger = logging.getLogger(__name__)
+
+Phase: TypeAlias = Literal["loading", "ready", "error"]
+Report: TypeAlias = Callable[[Phase, str], None]
+OnEvent: TypeAlias = Callable[[Event], None]
+
+
+class Client(Protocol):
+    """What is used of sampler.protocol.client.SamplerClient."""
+
+    async def infill(self, request: InfillRequest, *, on_event: OnEvent | None = None) -> InfillResult:
+        """Fill the spans of `request`; raises sampler.protocol.client.SamplerError."""
+        ...
+
+    async def health(self, *, start: bool = False) -> object:
+        """How the service does; `start` starts one where none runs and raises sampler.protocol.client.SamplerError."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the service; a private one ends."""
+        ...
+
+
+Connect: TypeAlias = Callable[[SamplerSettings, Report], Client]
+
+
+class ResidentSampler:
+    """A sampler client made when it is first needed: importing it takes longer than `initialize` may."""
+
+    def __init__(self, connect: Connect, report: Report) -> None:
+        self._connect = connect
+        self._report = report
+        self.settings = SamplerSettings()
+        self._client: Client | None = None
+        self._warming: asyncio.Task[None] | None = None
+
+    def warm_up(self) -> None:
+        """Have the service started, in the background, before the first request needs it."""
+        if self._client is None:
+            self._warming = asyncio.create_task(self._start())
+
+    async def infill(self, request: InfillRequest, *, on_event: OnEvent | None = None) -> InfillResult:
+        """Fill the spans of `request`; raises sampler.protocol.client.SamplerError after it was reported.
+
+        The client reports what befalls the service; this adds what befalls a single request.
+        """
+        from sampler.protocol.client import SamplerError
+
+        try:
+            result = await self._connected().infill(request, on_event=on_event)
+        except SamplerError as error:
+            if error.kind != "cancelled":
+                self._report("error", str(error))
+            raise
+        self._report("ready", "")
+        return result
+
+    async def use(self, settings: SamplerSettings) -> None:
+        """Follow changed settings; the next request connects anew. A shared service keeps the threads it has."""
+        self.settings = settings
+        await self.close()
+
+    async def restart(self) -> None:
+        """End the service, also where other windows use it; the next request starts a new one."""
+        from sampler.protocol.client import stop_service
+
+        await self.close()
+        if self.settings.mode == "shared":
+            await asyncio.to_thread(stop_service)
+
+    async def close(self) -> None:
+        """Let go of the service; the next request connects again."""
+        client, self._client = self._client, None
+        if self._warming is not None:
+            self._warming.cancel()
+        if client is not None:
+            await client.close()
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            self._client = self._connect(self.settings, self._report)
+        return self._client
+
+    async def _start(self) -> None:
+        from sampler.protocol.client import SamplerError
+
+        with contextlib.suppress(SamplerError):  # the client told it as a state, and requests will say it again
+            await self._connected().health(start=True)

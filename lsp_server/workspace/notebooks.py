@@ -1,0 +1,76 @@
+"""Notebooks: the code cells of one are one canvas, in which the cursor's cell stands between those above and below.
+
+A cell is a document of its own, with positions of its own; only what the model and the filters see is joined.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from lsp_server.workspace.documents import Document, Snapshot
+
+BETWEEN_CELLS = "\n\n"
+_MAGIC = re.compile(r"^([ \t]*)(?=[%!?])", re.M)
+
+
+class Cell(NamedTuple):
+    """A cell of a notebook, by the name of its document."""
+
+    uri: str
+    is_code: bool
+
+
+class Canvas(NamedTuple):
+    """A snapshot as it is to be read, and at which of its characters the document itself begins."""
+
+    snapshot: Snapshot
+    origin: int
+
+
+class Notebooks:
+    """The open notebooks and the order of their cells."""
+
+    def __init__(self) -> None:
+        self._cells: dict[str, list[Cell]] = {}
+
+    def open(self, uri: str, cells: Sequence[Cell]) -> None:
+        """Hold a notebook's cells."""
+        self._cells[uri] = list(cells)
+
+    def splice(self, uri: str, start: int, delete_count: int, cells: Sequence[Cell]) -> None:
+        """Replace `delete_count` cells from number `start` on; of a notebook that is not open, nothing."""
+        if uri in self._cells:
+            self._cells[uri][start : start + delete_count] = cells
+
+    def close(self, uri: str) -> None:
+        """Let go of a notebook."""
+        self._cells.pop(uri, None)
+
+    def holder(self, cell: str) -> str | None:
+        """The notebook that a document is a cell of."""
+        return next((uri for uri, cells in self._cells.items() if any(one.uri == cell for one in cells)), None)
+
+    def canvas(self, snapshot: Snapshot, documents: Mapping[str, Document]) -> Canvas:
+        """`snapshot` among the other code cells of its notebook and language; as it is where it is no cell."""
+        holder = self.holder(snapshot.uri)
+        cells = [cell for cell in self._cells.get(holder or "", []) if cell.is_code or cell.uri == snapshot.uri]
+        at = next((n for n, cell in enumerate(cells) if cell.uri == snapshot.uri), None)
+        if at is None:
+            return Canvas(snapshot, 0)
+        above, below = (_texts(some, snapshot.language, documents) for some in (cells[:at], cells[at + 1 :]))
+        before = "".join(text + BETWEEN_CELLS for text in above)
+        after = "".join(BETWEEN_CELLS + text for text in below)
+        return Canvas(dataclasses.replace(snapshot, text=before + snapshot.text + after), len(before))
+
+
+def _texts(cells: Sequence[Cell], language: str, documents: Mapping[str, Document]) -> list[str]:
+    found = [documents[cell.uri] for cell in cells if cell.uri in documents]
+    return [_as_code(one.text) for one in found if one.language == language and not one.text.startswith("%%")]
+
+
+def _as_code(text: str) -> str:
+    """`text` with the commands that only a notebook knows as comments."""
+    return _MAGIC.sub(r"\1# ", text).strip("\n")

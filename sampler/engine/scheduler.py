@@ -1,0 +1,277 @@
+"""Requests at work: rounds of one denoising step over the rows of several requests.
+
+A request joins at the next round and leaves at the next round, whether finished, cancelled or out of time. No threads
+here: whoever owns the scheduler calls `round` until nothing is left.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from itertools import groupby
+from weakref import WeakKeyDictionary
+
+import torch
+
+from sampler.decoding.canvas import Canvas, canvases
+from sampler.decoding.denoise import Row, denoise_step, read_context, start_row, stop
+from sampler.decoding.forks import N_FORKS, forks, may_fork, prune, share_drafts
+from sampler.decoding.stopping import Ending, faults_around, is_open_ended
+from sampler.decoding.unmask import CHECKED, EDIT_THRESHOLD, PARAMETERS, Sampling
+from sampler.engine.instruction_nll import surprise
+from sampler.engine.job import Job
+from sampler.engine.results import result, show_progress
+from sampler.engine.truncation import clipped
+from sampler.model.checkpoint import LoadedModel, ModelError
+from sampler.model.families import FamilyProfile
+from sampler.model.kv_cache import ContextSlot, SlotCache
+from sampler.protocol.messages import (
+    BadMessage,
+    Edit,
+    Failure,
+    Finish,
+    InfillRequest,
+    Policy,
+)
+
+MAX_ROWS = 32
+"""Rows of one forward."""
+CANDIDATE_TEMPERATURE = 0.8
+"""Of all candidates but the first, where the request names none."""
+
+_log = logging.getLogger(__name__)
+
+
+class Scheduler:
+    """The requests at work and the context slots of each model."""
+
+    def __init__(self, slot_budget_bytes: int = 1 << 30) -> None:
+        self.active: deque[Job] = deque()
+        self.counters: Counter[str] = Counter()
+        self._slot_budget_bytes = slot_budget_bytes
+        self._slots: WeakKeyDictionary[LoadedModel, SlotCache] = WeakKeyDictionary()
+
+    def admit(self, job: Job, model: LoadedModel) -> None:
+        """Read the request's context and queue its rows; raises BadMessage, or torch's errors where memory ends."""
+        request, profile = clipped(job.request, model.max_positions), model.profile
+        _check(request, profile, model)
+        found = canvases(request, model.tokenizer, profile, model.max_positions)
+        slot = None if job.is_late(time.monotonic()) else self._read(job, found[0], model)
+        job.model, job.is_strange = model, _is_strange(request, model)
+        job.rows = _rows(request, model, found, slot)
+        self._count_admission(job, found[0])
+        self.active.append(job)
+
+    def round(self) -> None:
+        """Let go whoever is finished, cancelled or late, then step as many rows as one forward takes.
+
+        Requests take turns: those that did not fit into this round are the first of the next.
+        """
+        self._release()
+        batch = self._next_batch()
+        for _, jobs in groupby(sorted(batch, key=_model_key), key=_model_key):
+            self._step(list(jobs))
+        self.counters["rounds"] += 1
+        self._release()
+
+    def forget(self) -> None:
+        """Drop the context slots of all models."""
+        for cache in self._slots.values():
+            cache.clear()
+
+    @property
+    def slot_bytes(self) -> int:
+        """Memory of all context slots."""
+        return sum(cache.n_bytes for cache in self._slots.values())
+
+    def _next_batch(self) -> list[Job]:
+        """Jobs from the front of the queue, moved to its end: at least one, and as many as fit."""
+        batch: list[Job] = []
+        n_rows = 0
+        for _ in range(len(self.active)):
+            n_more = sum(not row.canvas.is_finished for row in self.active[0].rows)
+            if batch and n_rows + n_more > MAX_ROWS:
+                break
+            job = self.active.popleft()
+            n_rows += n_more
+            batch.append(job)
+            self.active.append(job)
+        return batch
+
+    def _step(self, jobs: list[Job]) -> None:
+        """One step of all these jobs' rows; where that fails, each alone, so that a failure stays with its own."""
+        model = jobs[0].model
+        assert model is not None
+        before = sum(row.n_forwards for job in jobs for row in job.rows)
+        for job in jobs:
+            share_drafts(job.rows)
+        try:
+            denoise_step(model, [row for job in jobs for row in job.rows])
+        except Exception as error:
+            if len(jobs) == 1:
+                _log.exception("a step failed")
+                if is_out_of_memory(error):
+                    self.forget()
+                jobs[0].end(failure(error))
+            else:
+                for job in jobs:
+                    self._step([job])
+            return
+        self.counters["forwards"] += sum(row.n_forwards for job in jobs for row in job.rows) - before
+        for job in jobs:
+            prune(job.rows, job.request.n_candidates)
+            show_progress(job, model)
+
+    def _release(self) -> None:
+        """Answer every job that has come to its end and take it out."""
+        now = time.monotonic()
+        for job in self.active:
+            if job.is_cancelled:
+                self.counters["forwards_cancelled"] += sum(row.n_forwards for row in job.rows)
+                job.end(CANCELLED)
+            elif job.is_late(now):
+                self._answer(job, "deadline")
+            elif all(row.canvas.is_finished for row in job.rows):
+                self._answer(job)
+        self.active = deque(job for job in self.active if not job.is_done)
+
+    def _answer(self, job: Job, finish: Finish | None = None) -> None:
+        if job.is_done or job.model is None:
+            return
+        for row in job.rows if finish else ():
+            stop(row, finish or "end")
+        found = result(job, job.model)
+        self.counters["tokens"] += sum(candidate.tokens for candidate in found.candidates)
+        job.end(found)
+
+    def _read(self, job: Job, canvas: Canvas, model: LoadedModel) -> ContextSlot | None:
+        """The context's slot, read as far as no earlier request has; None where the family cannot keep one."""
+        if model.profile.cache != "exact":
+            job.tokens_computed = len(canvas.context)
+            return None
+        cache = self._slots.setdefault(model, SlotCache(self._slot_budget_bytes))
+        reuse = cache.find(job.request.document, canvas.context, canvas.parts)
+        slot, job.tokens_computed = read_context(model, canvas, reuse)
+        job.cache_miss = reuse.miss
+        cache.keep(job.request.document, slot)
+        return slot
+
+    def _count_admission(self, job: Job, canvas: Canvas) -> None:
+        self.counters["requests"] += 1
+        self.counters["context_tokens"] += len(canvas.context)
+        self.counters["context_tokens_computed"] += job.tokens_computed
+        self.counters[f"cache_{job.cache_miss}"] += 1
+        self.counters["forks"] += sum(row.n_before > 0 for row in job.rows)
+
+
+def _rows(request: InfillRequest, model: LoadedModel, found: Sequence[Canvas], slot: ContextSlot | None) -> list[Row]:
+    """The likeliest row, other beginnings where there may be some, and drawn ones for candidates still missing."""
+
+    def row_of(canvas: Canvas, i: int) -> Row:
+        return start_row(model, canvas.copy(), sampling_of(request, model, i), slot)
+
+    rows, n_begun = [row_of(canvas, 0) for canvas in found], 1
+    is_open = is_open_ended(request, model.profile)
+    if is_open and may_fork(request, rows[0]):
+        rows += forks(model, rows[0], found[0], max(N_FORKS, request.n_candidates - 1))
+        n_begun = len(rows)
+    rows += [row_of(canvas, i) for i in range(n_begun, request.n_candidates) for canvas in found]
+    if is_open:
+        faults = faults_around(found[0], request)
+        for row in rows:
+            row.ending = Ending(model.tokenizer, faults, row.canvas.begins)
+    return rows
+
+
+CANCELLED = Failure(kind="cancelled", message="The request was cancelled.")
+
+
+def failure(error: Exception) -> Failure:
+    """What to tell of an error, in one sentence."""
+    if isinstance(error, BadMessage):
+        return Failure(kind="bad_input", message=str(error))
+    if isinstance(error, ModelError):
+        return Failure(kind="failed", message=str(error))
+    if is_out_of_memory(error):
+        return Failure(kind="failed", message="Memory ran out: choose a smaller model or fewer candidates.")
+    return Failure(kind="failed", message=f"The sampler failed ({type(error).__name__}: {error}); its log has more.")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch or Python could not get memory, on whatever device."""
+    texts = ("out of memory", "not enough memory", "can't allocate memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error).lower() for text in texts)
+    )
+
+
+def _check(request: InfillRequest, profile: FamilyProfile, model: LoadedModel) -> None:
+    if request.policy in CHECKED and not profile.causal_reading:
+        raise BadMessage(f"The model {model.id} has no causal reading, so the policy {request.policy} is not offered.")
+    if request.policy is not None and request.policy not in PARAMETERS:
+        raise BadMessage(f"There is no policy {request.policy!r}: choose one of {', '.join(PARAMETERS)}.")
+    if request.edit is not None:
+        _check_edit(request, request.edit, profile, model)
+
+
+def _check_edit(request: InfillRequest, edit: Edit, profile: FamilyProfile, model: LoadedModel) -> None:
+    if profile.layout == "in-place":
+        if profile.chat is None:
+            raise BadMessage(f"The model {model.id} only fills gaps: choose one that edits.")
+    elif edit.start == "selection" and not profile.edit_ids and request.policy not in (None, *CHECKED):
+        raise BadMessage(f"The model {model.id} was not taught to judge old code: leave the policy out.")
+
+
+def _policy(request: InfillRequest, profile: FamilyProfile) -> Policy:
+    """The policy asked for, else the model's own; old code is judged by a model that was taught to, else by agreement.
+
+    Judged code is not checked by the causal reading as well, which knows nothing of what stands further on.
+    """
+    is_drafted = request.edit is not None and request.edit.start == "selection" and profile.layout != "in-place"
+    if request.policy is not None or not is_drafted:
+        return request.policy or profile.policy
+    return "threshold" if profile.edit_ids else "verified"
+
+
+def _edit_threshold(edit: Edit | None, profile: FamilyProfile, policy: Policy) -> float | None:
+    """τ_edit: of old code as asked for, or the model's own; of what it writes itself, right more often, a high one."""
+    if edit is None or edit.start == "masks" or profile.layout == "in-place":
+        return EDIT_THRESHOLD if profile.edit_ids else None
+    if edit.threshold is not None:
+        return edit.threshold
+    return None if policy in CHECKED else profile.edit_threshold or EDIT_THRESHOLD
+
+
+def _is_strange(request: InfillRequest, model: LoadedModel) -> bool:
+    ceiling = model.profile.surprise_ceiling
+    if ceiling is None or request.edit is None or request.edit.start == "masks":
+        return False
+    return surprise(model, request.instruction, request.language) > ceiling
+
+
+def sampling_of(request: InfillRequest, model: LoadedModel, index: int) -> Sampling:
+    """How candidate `index` is sampled: the first of several greedily, the others at a temperature."""
+    profile = model.profile
+    policy = _policy(request, profile)
+    own = profile.threshold if policy == profile.policy else None
+    temperature = request.temperature
+    if request.n_candidates > 1:
+        temperature = (temperature or CANDIDATE_TEMPERATURE) if index else 0.0
+    generator = torch.Generator(model.device)
+    generator.manual_seed((request.seed * 1_000_003 + index) % 2**63)
+    return Sampling(
+        policy=policy,
+        threshold=next(t for t in (request.threshold, own, PARAMETERS[policy]) if t is not None),
+        block_size=1 if policy in ("lookup", "sequential") else request.block_size or profile.block_size,
+        temperature=temperature,
+        top_p=request.top_p,
+        generator=generator,
+        edit_threshold=_edit_threshold(request.edit, profile, policy),
+        is_edit=request.edit is not None and request.edit.start == "selection",
+    )
+
+
+def _model_key(job: Job) -> int:
+    return id(job.model)

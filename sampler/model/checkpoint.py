@@ -1,0 +1,332 @@
+"""A folder in Hugging Face's layout → a loaded model, and back: config.json, safetensors, tokenizer.json.
+
+Weights come from safetensors alone; a checkpoint's own code is never run. Every tensor's name and shape is checked
+against the network before anything is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from sampler.model.backbone import Backbone, BackboneConfig
+from sampler.model.families import Config, FamilyProfile, UnknownFamily, recognise
+from sampler.model.tokenizer import Tokenizer
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+FLOATS = {"F64", "F32", "F16", "BF16"}
+
+OnProgress = Callable[[float], None]
+
+
+class ModelError(ValueError):
+    """A checkpoint that cannot be used; its text is one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class LoadedModel:
+    """A network with what belongs to it, ready for use on its device."""
+
+    id: str
+    backbone: Backbone = field(repr=False)
+    tokenizer: Tokenizer = field(repr=False)
+    profile: FamilyProfile = field(repr=False)
+    is_forbidden: Tensor = field(repr=False)
+    """(V,) bool: tokens that are never predicted."""
+    max_positions: int
+    n_bytes: int
+    device: torch.device
+    dtype: torch.dtype
+
+
+def load(
+    folder: Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    on_progress: OnProgress | None = None,
+) -> LoadedModel:
+    """Load a checkpoint; raises ModelError with one sentence, or torch's own error where memory does not suffice."""
+    config = read_config(folder)
+    try:
+        tokenizer = Tokenizer.load(folder / "tokenizer.json")
+        profile = recognise({**config, "tokenizer_config": tokenizer_config(folder)}, tokenizer)
+    except (FileNotFoundError, UnknownFamily) as error:
+        raise ModelError(f"{folder.name}: {error}") from None
+    except ValueError as error:
+        raise ModelError(str(error)) from None
+    if tokenizer.vocab_size > config["vocab_size"]:
+        raise ModelError(f"{folder.name}: the tokenizer has {tokenizer.vocab_size} tokens, the network fewer.")
+    backbone = load_backbone(folder, device, dtype, on_progress)
+    return loaded(
+        model_id(folder, config), backbone, tokenizer, profile, _number(config, "max_position_embeddings", int)
+    )
+
+
+def model_id(folder: Path, config: Config) -> str:
+    """What a model is called: the name it gives itself, else its folder's."""
+    own = config.get("seedfill")
+    return str(own.get("name", folder.name)) if isinstance(own, dict) else folder.name
+
+
+def loaded(
+    name: str, backbone: Backbone, tokenizer: Tokenizer, profile: FamilyProfile, max_positions: int
+) -> LoadedModel:
+    """A network that is already in memory, as a model the sampler can run."""
+    weight = backbone.model.embed_tokens.weight
+    is_forbidden = torch.zeros(backbone.config.vocab_size, dtype=torch.bool)
+    is_forbidden[list(profile.forbidden_ids)] = True
+    n_bytes = sum(p.numel() * p.element_size() for p in backbone.parameters())
+    return LoadedModel(
+        id=name,
+        backbone=backbone,
+        tokenizer=tokenizer,
+        profile=profile,
+        is_forbidden=is_forbidden.to(weight.device),
+        max_positions=max_positions,
+        n_bytes=n_bytes,
+        device=weight.device,
+        dtype=weight.dtype,
+    )
+
+
+def load_backbone(
+    folder: Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    on_progress: OnProgress | None = None,
+) -> Backbone:
+    """The network of a checkpoint, without gradients; raises ModelError with one sentence."""
+    with _open_tensors(folder) as tensors:
+        config = backbone_config(read_config(folder), set(tensors))
+        with torch.device("meta"), _Uninitialised():
+            backbone = Backbone(config)
+        expected = _expected(backbone)
+        _check(folder, expected, tensors)
+        state = {}
+        for i, name in enumerate(expected):
+            state[name] = tensors[name].get_tensor(name).to(device, dtype, copy=True)
+            if not state[name].isfinite().all():
+                raise ModelError(f"{folder.name}: {name} holds numbers that are not finite in {dtype}.")
+            if on_progress is not None:
+                on_progress((i + 1) / len(expected))
+    backbone.load_state_dict(state, strict=not config.tie_embeddings, assign=True)
+    if config.tie_embeddings:
+        backbone.lm_head.weight = backbone.model.embed_tokens.weight
+    return backbone.requires_grad_(False).eval()
+
+
+def memory_needed(folder: Path, dtype: torch.dtype) -> int:
+    """Bytes the weights of a checkpoint take in memory."""
+    with _open_tensors(folder) as tensors:
+        shapes = [file.get_slice(name).get_shape() for name, file in tensors.items()]
+    n_weights: int = sum(math.prod(shape) for shape in shapes)
+    return n_weights * dtype.itemsize
+
+
+def read_config(folder: Path) -> Config:
+    """config.json of a checkpoint; raises ModelError with one sentence."""
+    if not folder.is_dir():
+        raise ModelError(f"There is no model at {folder}: name a folder with config.json and safetensors.")
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{folder} is no model: it has no config.json.") from None
+    except ValueError:
+        raise ModelError(f"{path} is not valid JSON: fetch the model again.") from None
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} is not a JSON object: fetch the model again.")
+    return config
+
+
+def tokenizer_config(folder: Path) -> Config:
+    """tokenizer_config.json of a checkpoint, with the chat template where it lies apart; empty where there is none."""
+    try:
+        found = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = {}
+    settings: Config = found if isinstance(found, dict) else {}
+    template = folder / "chat_template.jinja"
+    if template.is_file():
+        settings["chat_template"] = template.read_text(encoding="utf-8", errors="replace")
+    return settings
+
+
+def backbone_config(config: Config, names: set[str]) -> BackboneConfig:
+    """The network's shape from config.json and the tensors that are there; raises ModelError with one sentence."""
+    for key, plain in (("hidden_act", "silu"), ("use_sliding_window", False), ("mlp_bias", False)):
+        if config.get(key, plain) != plain:
+            raise ModelError(f"config.json asks for {key} {config[key]!r}, which is not supported.")
+    n_heads = _number(config, "num_attention_heads", int)
+    hidden = _number(config, "hidden_size", int)
+    first = "model.layers.0.self_attn."
+    return BackboneConfig(
+        vocab_size=_number(config, "vocab_size", int),
+        hidden_size=hidden,
+        intermediate_size=_number(config, "intermediate_size", int),
+        n_layers=_number(config, "num_hidden_layers", int),
+        n_heads=n_heads,
+        n_kv_heads=_number(config, "num_key_value_heads", int, n_heads),
+        head_dim=_number(config, "head_dim", int, hidden // n_heads),
+        rope_theta=_rope_theta(config),
+        norm_eps=_number(config, "rms_norm_eps", float, 1e-6),
+        qkv_bias=f"{first}q_proj.bias" in names,
+        qk_norm=f"{first}q_norm.weight" in names,
+        tie_embeddings=bool(config.get("tie_word_embeddings")) and "lm_head.weight" not in names,
+    )
+
+
+def save(
+    folder: Path,
+    backbone: Backbone,
+    tokenizer: Tokenizer,
+    *,
+    max_positions: int,
+    seedfill: Mapping[str, Any],
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a model of our own family; each file appears whole or not at all.
+
+    `seedfill` holds block_size, languages and layout_version; name, default policy and threshold where wanted.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "architectures": ["SeedfillForDiffusion"],
+        "model_type": "qwen3" if backbone.config.qk_norm else "llama",
+        **hugging_face_config(backbone.config),
+        "max_position_embeddings": max_positions,
+        "torch_dtype": str(dtype).removeprefix("torch."),
+        "seedfill": dict(seedfill),
+    }
+    state = {name: backbone.get_parameter(name) for name in _expected(backbone)}
+    tensors = {name: value.detach().to("cpu", dtype, copy=True).contiguous() for name, value in state.items()}
+    write_whole(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata={"format": "pt"}))
+    write_whole(folder / "tokenizer.json", tokenizer.save)
+    text = json.dumps(config, indent=2) + "\n"
+    write_whole(folder / "config.json", lambda path: _ignore(path.write_text(text, encoding="utf-8")))
+
+
+def hugging_face_config(config: BackboneConfig) -> Config:
+    """The shape under Hugging Face's keys."""
+    return {
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "num_hidden_layers": config.n_layers,
+        "num_attention_heads": config.n_heads,
+        "num_key_value_heads": config.n_kv_heads,
+        "head_dim": config.head_dim,
+        "hidden_act": "silu",
+        "rope_theta": config.rope_theta,
+        "rms_norm_eps": config.norm_eps,
+        "attention_bias": config.qkv_bias,
+        "tie_word_embeddings": config.tie_embeddings,
+    }
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a checkpoint; raises ModelError where one is missing."""
+    names = [WEIGHTS]
+    if (folder / INDEX).is_file():
+        try:
+            names = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError):
+            raise ModelError(f"{folder / INDEX} is damaged: fetch the model again.") from None
+    missing = next((name for name in names if not (folder / name).is_file()), None)
+    if missing:
+        raise ModelError(f"{folder} has no {missing}: only safetensors are read; fetch the model again.")
+    return [folder / name for name in names]
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file beside `path`, then put it in place; on an error `path` stays as it was."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(partial)
+        partial.chmod(0o644)  # safetensors leaves a file that only its owner reads
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Modules are made without drawing their first weights, which on the meta device loads torch's compiler (2 s)."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init" or func is Tensor.normal_:
+            return args[0] if args else None
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _open_tensors(folder: Path) -> Iterator[dict[str, Any]]:
+    """Tensor name → the open file that holds it."""
+    with ExitStack() as files:
+        tensors: dict[str, Any] = {}
+        for path in weight_files(folder):
+            try:
+                file = files.enter_context(safe_open(str(path), framework="pt"))
+            except (SafetensorError, OSError) as error:
+                raise ModelError(f"{path} is truncated or damaged ({error}): fetch the model again.") from None
+            tensors |= dict.fromkeys(file.keys(), file)
+        yield tensors
+
+
+def _expected(backbone: Backbone) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors a network is made of; a tied head is no tensor of its own."""
+    names = {name: tuple(p.shape) for name, p in backbone.named_parameters()}
+    if backbone.config.tie_embeddings:
+        names.pop("lm_head.weight", None)
+    return names
+
+
+def _check(folder: Path, expected: dict[str, tuple[int, ...]], tensors: Mapping[str, Any]) -> None:
+    """Raise ModelError for the first tensor that is missing, unknown, of another shape, or not made of floats."""
+    missing = next((name for name in expected if name not in tensors), None)
+    if missing:
+        raise ModelError(f"{folder.name} lacks the tensor {missing} that its config.json calls for.")
+    unknown = next((name for name in tensors if name not in expected), None)
+    if unknown:
+        raise ModelError(f"{folder.name} has a tensor {unknown} that no known shape has.")
+    for name, shape in expected.items():
+        stored = tensors[name].get_slice(name)
+        if tuple(stored.get_shape()) != shape:
+            raise ModelError(f"{folder.name}: {name} is {stored.get_shape()}, config.json makes it {list(shape)}.")
+        if stored.get_dtype() not in FLOATS:
+            raise ModelError(f"{folder.name}: {name} holds {stored.get_dtype()}; only float weights are read.")
+
+
+def _rope_theta(config: Config) -> float:
+    """The rotation's base, which newer configs keep under rope_parameters; scaled rotations are refused."""
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind != "default":
+        raise ModelError(f"config.json asks for {kind!r} rope scaling, which is not supported.")
+    theta: float = _number({**config, **rope}, "rope_theta", float, 10_000.0)
+    return theta
+
+
+def _number(config: Config, key: str, kind: type[Any], default: Any = None) -> Any:
+    value = config.get(key)
+    value = default if value is None else value
+    if not isinstance(value, int | kind) or isinstance(value, bool) or value <= 0:
+        raise ModelError(f"config.json must give {key!r} as a positive number, not {value!r}.")
+    return kind(value)
+
+
+def _ignore(_: object) -> None:
+    return None

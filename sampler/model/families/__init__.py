@@ -1,0 +1,33 @@
+"""Checkpoint families: one file each, facts as data.
+
+To add one, write a module with `ARCHITECTURES` and `profile(config, vocabulary)` and list both in `PROFILES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sampler.model.families import dream, seedfill
+from sampler.model.families.profile import Config, FamilyProfile, UnknownFamily, Vocabulary
+
+PROFILES: dict[str, Callable[[Config, Vocabulary], FamilyProfile]] = {
+    **dict.fromkeys(seedfill.ARCHITECTURES, seedfill.profile),
+    **dict.fromkeys(dream.ARCHITECTURES, dream.profile),
+}
+"""How to describe a checkpoint, by the architecture it declares."""
+
+__all__ = ["PROFILES", "Config", "FamilyProfile", "UnknownFamily", "Vocabulary", "recognise"]
+
+
+def recognise(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
+    """The profile of a checkpoint, by the architecture it declares and its special tokens.
+
+    Raises UnknownFamily with one sentence for any other checkpoint, and for one whose files contradict each other.
+    """
+    declared = config.get("architectures")
+    names = [str(name) for name in declared] if isinstance(declared, list) else []
+    for name in names:
+        if name in PROFILES:
+            return PROFILES[name](config, vocabulary)
+    said = f"declares {', '.join(names)}" if names else "declares no architecture"
+    raise UnknownFamily(f"The checkpoint {said}; the sampler runs {', '.join(PROFILES)}.")

@@ -1,0 +1,115 @@
+"""What the sampler must know of a checkpoint family, as data. Code branches on these fields, never on a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+from sampler.model.families.chat import ChatFrame
+from sampler.protocol.messages import Policy
+
+Topology: TypeAlias = Literal["context-causal", "full"]
+"""Who attends to whom. context-causal: context and committed tokens causally, only live blocks both ways."""
+Layout: TypeAlias = Literal["suffix-first", "in-place"]
+Cache: TypeAlias = Literal["exact", "refresh-per-block", "none"]
+"""What keys and values of the context are worth: for ever, until the block is finished, for one pass."""
+LengthPolicy: TypeAlias = Literal["end-token", "fixed"]
+"""How a span finds its length: the model ends it, or several lengths are tried and the surest is taken."""
+
+Config: TypeAlias = dict[str, Any]
+"""A checkpoint's config.json."""
+
+
+class UnknownFamily(ValueError):
+    """A checkpoint that no profile describes; its text is one sentence for a person."""
+
+
+class Vocabulary(Protocol):
+    """The part of a tokenizer that a family looks at."""
+
+    vocab_size: int
+
+    def id(self, reserved: str) -> int:
+        """The id of a special token; raises KeyError where there is none."""
+        ...
+
+    @property
+    def token_bytes(self) -> Sequence[bytes]:
+        """What each token writes; nothing for special tokens."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FamilyProfile:
+    """How a family is laid out, sampled, cached and read. Ids that a family does not have are None."""
+
+    name: str
+    topology: Topology
+    layout: Layout
+    logit_shift: int
+    """The logits at position p speak of the token at p + logit_shift."""
+    live_start_offset: int
+    """Where a live window begins, counted from its block: -1 where the position before it is read too."""
+    block_size: int
+    cache: Cache
+    commit_pass: bool
+    """Whether a finished block is read once more, so that its keys and values may stay."""
+    causal_reading: bool
+    """Whether the commit pass reads next tokens, as a plain language model does."""
+    length_policy: LengthPolicy
+    lengths: tuple[int, ...] = ()
+    """Tokens a span may get where the length is fixed beforehand."""
+    length_changes: tuple[int, ...] = ()
+    """By how many tokens an edit may be longer than the old code, where the length is fixed beforehand."""
+    chat: ChatFrame | None = None
+    """How the family is told what to do; None: not by a chat."""
+    policy: Policy = "threshold"
+    threshold: float | None = None
+    """The default policy's parameter; None: the policy's own."""
+    mask_id: int
+    end_id: int
+    begin_id: int | None = None
+    expand_id: int | None = None
+    """Said of a token: one MASK belongs before it. None for models that were not taught to edit, as `delete_id`."""
+    delete_id: int | None = None
+    edit_threshold: float | None = None
+    """τ_edit of old code, see `Sampling`; None: that of what is written."""
+    surprise_ceiling: float | None = None
+    """The most that the words of a request may surprise, in nats a token, for an edit to be trusted; None: any."""
+    live_marker_id: int | None = None
+    """Stands behind a live group while it is denoised, at the position of its first token; never committed."""
+    forbidden_ids: tuple[int, ...]
+    """Tokens that are never predicted: the mask and whatever else writes no text."""
+    languages: tuple[str, ...] = ()
+    """What the family's text was written in; empty: unknown, so any."""
+
+    @property
+    def edit_ids(self) -> tuple[int, ...]:
+        """Answers that change a block's length."""
+        return tuple(i for i in (self.delete_id, self.expand_id) if i is not None)
+
+
+def unwritable(vocabulary: Vocabulary, vocab_size: int, keep: Iterable[int]) -> tuple[int, ...]:
+    """Ids below `vocab_size` that stand for no text, `keep` left out: special tokens and unused rows."""
+    kept = set(keep)
+    silent = [i for i, text in enumerate(vocabulary.token_bytes) if not text and i not in kept]
+    return (*silent, *range(vocabulary.vocab_size, vocab_size))
+
+
+def special(vocabulary: Vocabulary, name: str) -> int:
+    """The id of a special token that the family cannot do without."""
+    try:
+        return vocabulary.id(name)
+    except KeyError:
+        raise UnknownFamily(f"The tokenizer has no {name} token, which this family of models needs.") from None
+
+
+def setting(config: Config, key: str, kind: type[Any], default: Any = None) -> Any:
+    """A value of config.json; raises UnknownFamily where it is missing (no default) or of another kind."""
+    value = config.get(key, default)
+    if kind is float and type(value) is int:
+        return float(value)
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
+        raise UnknownFamily(f"config.json must give {key!r} as {kind.__name__}, not {value!r}.")
+    return value

@@ -1,0 +1,65 @@
+"""The parser in the loop of a fill: from the line on at which a fill stops making sense, it is written again. No torch.
+
+result = await refill(sampler.infill, request)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sampler.protocol.messages import Candidate, InfillRequest, InfillResult
+from sampler.text.rewriting import Infill, fault_lines
+
+ROUNDS = 2
+"""How often what does not parse is written again."""
+N_CANDIDATES = 3
+"""Of each round; the first is the likeliest once more, which the kept lines may have changed."""
+_STAND_INS = ("", "pass", "x")
+"""What may stand in a gap without a fault, wherever that is."""
+
+
+async def refill(infill: Infill, request: InfillRequest, rounds: int = ROUNDS) -> InfillResult:
+    """The answer to a request with one span; where the best candidate has faults, of several the first without.
+
+    The lines before the first faulty one are kept. Without a grammar, or where nothing helps, it is the first answer.
+    """
+    first = result = await infill(request)
+    expected = _n_expected(request)
+    for number in range(rounds):
+        text = result.candidates[0].fills[0]
+        faults = _faults(request, text)
+        if len(faults) <= expected:
+            return result
+        result = await _again(infill, request, text, faults, number + 1)
+        better = [one for one in result.candidates if len(_faults(request, one.fills[0])) <= expected]
+        if better:
+            return replace(result, candidates=(*better, *first.candidates)[: request.n_candidates])
+    return first
+
+
+async def _again(infill: Infill, request: InfillRequest, text: str, faults: list[int], number: int) -> InfillResult:
+    """New ends for the text, put behind what is kept of it."""
+    lines = text.splitlines(keepends=True)
+    kept = "".join(lines[: max(min((line for line in faults if line >= 0), default=0), 0)])
+    before, after = request.pieces
+    asked = replace(
+        request, pieces=(before + kept, after), n_candidates=N_CANDIDATES, seed=request.seed + number, stream=False
+    )
+    result = await infill(asked)
+    return replace(result, candidates=tuple(_behind(kept, one) for one in result.candidates))
+
+
+def _behind(kept: str, candidate: Candidate) -> Candidate:
+    return replace(candidate, fills=(kept + candidate.fills[0],), ends=())
+
+
+def _faults(request: InfillRequest, text: str) -> list[int]:
+    """The line of each fault, counted from the start of the fill: those of the surroundings may be below 0."""
+    before, after = request.pieces
+    first = before.count("\n")
+    return [line - first for line in fault_lines(before + text + after, request.language)]
+
+
+def _n_expected(request: InfillRequest) -> int:
+    """How many faults the surroundings have, whatever is filled in."""
+    return min(len(_faults(request, text)) for text in _STAND_INS)

@@ -1,0 +1,396 @@
+"""What a grammar says of the code around a cursor: errors, the ends of statements and blocks, strings, holes.
+
+Grammars are tree-sitter's, one small wheel a language, loaded when a language is first met. A language without
+one gives None, and whoever asks falls back on lines and indentation. Offsets count characters.
+
+Only a window around the cursor is parsed (`WINDOW_BEFORE`, `WINDOW_AFTER`), and what an insertion changes is parsed
+incrementally on top of it, so that a document of any length costs the same few milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from sampler.text import excerpts
+
+if TYPE_CHECKING:
+    from tree_sitter import Language, Node, Parser, Tree
+
+Surroundings: TypeAlias = Literal["code", "string", "text", "comment"]
+"""A text is a string that may run over several lines, such as a docstring."""
+
+Part: TypeAlias = Literal["before", "inside", "after"]
+
+WINDOW_BEFORE = 8_000
+WINDOW_AFTER = 2_500
+
+_GRAMMARS = {
+    "python": ("tree_sitter_python", "language"),
+    "javascript": ("tree_sitter_javascript", "language"),
+    "javascriptreact": ("tree_sitter_javascript", "language"),
+    "typescript": ("tree_sitter_typescript", "language_typescript"),
+    "typescriptreact": ("tree_sitter_typescript", "language_tsx"),
+    "c": ("tree_sitter_c", "language"),
+    "shellscript": ("tree_sitter_bash", "language"),
+    "json": ("tree_sitter_json", "language"),
+    "jsonc": ("tree_sitter_json", "language"),
+    "toml": ("tree_sitter_toml", "language"),
+    "markdown": ("tree_sitter_markdown", "language"),
+}
+_ROOTS = frozenset({"module", "program", "translation_unit", "document"})
+_BLOCKS = _ROOTS | {
+    "block",
+    "statement_block",
+    "compound_statement",
+    "class_body",
+    "switch_body",
+    "do_group",
+    "field_declaration_list",
+    "declaration_list",
+}
+"""Nodes whose children are statements."""
+_WITH_STATEMENTS = frozenset(
+    {
+        "module",
+        "block",
+        "function_definition",
+        "class_definition",
+        "decorated_definition",
+        "if_statement",
+        "elif_clause",
+        "else_clause",
+        "for_statement",
+        "while_statement",
+        "with_statement",
+        "try_statement",
+        "except_clause",
+        "except_group_clause",
+        "finally_clause",
+        "match_statement",
+        "case_clause",
+    }
+)
+"""What holds statements in Python, blocks apart from their heads."""
+_BRACKETS = frozenset("()[]{}")
+_QUOTE = re.compile(rb"\"{3}|'{3}|[\"'`]")
+_LINE_END = re.compile("\n")
+_PLACEHOLDERS = frozenset({"pass", "..."})
+
+
+def parser_for(language: str) -> Parser | None:
+    """A parser of a language, by the name editors give it; None where no grammar is installed.
+
+    A new one each time, since no two threads may share one.
+    """
+    grammar = _grammar(language)
+    if grammar is None:
+        return None
+    from tree_sitter import Parser
+
+    return Parser(grammar)
+
+
+@cache
+def _grammar(language: str) -> Language | None:
+    if language not in _GRAMMARS:
+        return None
+    module, function = _GRAMMARS[language]
+    try:
+        from tree_sitter import Language
+
+        return Language(getattr(importlib.import_module(module), function)())
+    except ImportError:  # an installation without that wheel: the language is then one without a grammar
+        return None
+
+
+@dataclass(frozen=True)
+class Syntax:
+    """A parsed window around a cursor, or around the text that was inserted there."""
+
+    language: str
+    tree: Tree
+    source: bytes
+    start: int
+    """Byte of the cursor, which is where an insertion begins."""
+    end: int
+    """Byte behind the insertion; `start` where there is none."""
+    _insertions: dict[str, Syntax] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def n_errors(self) -> int:
+        """How many times the grammar had to skip something or to suppose something that is missing."""
+        return sum(node.is_error or node.is_missing for node in _faulty(self.tree.root_node))
+
+    @cached_property
+    def n_indented(self) -> int:
+        """Of Python, how many lines are indented for no reason, which its grammar does not mind."""
+        return sum(_indented(block) for block in self._blocks)
+
+    @cached_property
+    def n_empty(self) -> int:
+        """Of Python, how many heads have no block, which its grammar does not mind either."""
+        return sum(block.type == "block" and not _statements(block) for block in self._blocks)
+
+    def is_worse(self, text: str) -> bool:
+        """Whether `text` would bring a fault with it; a head without a block is none, as the block may come next."""
+        found = self.inserted(text)
+        return found.n_errors > self.n_errors or found.n_indented > self.n_indented
+
+    @property
+    def n_faults(self) -> int:
+        """All of these."""
+        return self.n_errors + self.n_indented + self.n_empty
+
+    @cached_property
+    def _blocks(self) -> list[Node]:
+        """Python's blocks and its outermost level."""
+        if self.language != "python":
+            return []
+        found = _descendants(self.tree.root_node, lambda node: node.type in _WITH_STATEMENTS)
+        return [node for node in found if node.type in ("block", "module")]
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """What the cursor stands in; a string or a comment that is not closed yet counts."""
+        node = self._leaf(max(self.start - 1, 0))
+        while node is not None and node.type not in ("interpolation", "template_substitution"):
+            if "comment" in node.type and node.start_byte < self.start and self._holds_cursor(node):
+                return "comment"
+            node = node.parent
+        if self.quote is None:
+            return "code"
+        return "text" if len(self.quote) == 3 or self.quote == "`" else "string"
+
+    @cached_property
+    def quote(self) -> str | None:
+        """What opened the string that the cursor stands in; None outside of strings."""
+        node = self._leaf(max(self.start - 1, 0))
+        while node is not None and not _is_string(node):
+            if node.type in ("interpolation", "template_substitution"):
+                return None
+            node = node.parent
+        if node is not None and node.start_byte < self.start < node.end_byte:
+            return _quote_at(self.source, node.start_byte)
+        return self._open_quote()
+
+    def brackets(self, part: Part) -> list[tuple[str, int]]:
+        """The brackets before, inside or after the insertion, those of code only, with their characters' numbers."""
+        edges = {"before": (0, self.start), "inside": (self.start, self.end), "after": (self.end, len(self.source))}
+        first, last = edges[part]
+        nodes = _descendants(self.tree.root_node, lambda node: node.start_byte < last and node.end_byte > first)
+        found = [node for node in nodes if node.type in _BRACKETS and first <= node.start_byte and not node.is_missing]
+        return [(node.type, self._characters(first, node.start_byte)) for node in found]
+
+    def inserted(self, text: str) -> Syntax:
+        """What becomes of it when `text` is inserted at the cursor; filters that ask for the same text share it."""
+        if text not in self._insertions:
+            self._insertions[text] = _inserted(self, text)
+        return self._insertions[text]
+
+    @cached_property
+    def statement_end(self) -> int | None:
+        """Characters of the insertion up to the end of the statement that the cursor stands in.
+
+        None where that statement does not end inside the insertion.
+        """
+        statement = self._statement()
+        return None if statement is None else self._end_inside(statement)
+
+    @cached_property
+    def opens_block(self) -> bool:
+        """Whether the insertion begins, on a line of its own, with a statement of a block whose head stands there."""
+        statement = self._statement()
+        head = statement and statement.parent and statement.parent.parent
+        if not head or b"\n" not in self.source[self.start : self._first_byte()]:
+            return False
+        return self.source.rfind(b"\n", 0, self.start) < head.start_byte < self.start
+
+    @cached_property
+    def block_end(self) -> int | None:
+        """Characters of the insertion up to the end of the block that the cursor stands in; None where it goes on."""
+        node = self._leaf(self._first_byte())
+        while node is not None and not self._is_around(node):
+            node = node.parent
+        return None if node is None or node.type in _ROOTS else self._end_inside(node)
+
+    def enclosing(self) -> Iterator[tuple[str, int, int]]:
+        """The named nodes around the cursor, innermost first: type, first and last character in the window."""
+        node = self._leaf(self.start)
+        while node is not None:
+            if node.is_named:
+                yield node.type, self._characters(0, node.start_byte), self._characters(0, node.end_byte)
+            node = node.parent
+
+    def _statement(self) -> Node | None:
+        node = self._leaf(self._first_byte())
+        while node is not None and node.parent is not None and node.parent.type not in _BLOCKS:
+            node = node.parent
+        return None if node is None or node.parent is None or node.is_error else node
+
+    def _is_around(self, node: Node) -> bool:
+        """Whether it is a block that the insertion did not open; Python's begins with its first statement."""
+        return node.type == "block" or (node.type in _BLOCKS and node.start_byte < self._first_byte())
+
+    def _end_inside(self, node: Node) -> int | None:
+        end = self.start + len(self.source[self.start : node.end_byte].rstrip())
+        return self._characters(self.start, end) if self.start < end < self.end else None
+
+    def _first_byte(self) -> int:
+        """The first byte of the insertion that is not blank."""
+        inside = self.source[self.start : self.end]
+        return self.start + len(inside) - len(inside.lstrip())
+
+    def _leaf(self, byte: int) -> Node | None:
+        return self.tree.root_node.descendant_for_byte_range(byte, byte)
+
+    def _holds_cursor(self, comment: Node) -> bool:
+        """A comment of one line goes on to the end of its line, one between signs up to the closing sign."""
+        closed = self.source[: comment.end_byte].endswith((b"*/", b"-->"))
+        return self.start < comment.end_byte if closed else b"\n" not in self.source[comment.end_byte : self.start]
+
+    def _open_quote(self) -> str | None:
+        """The last quote before the cursor that the grammar could not pair, where it opens a string."""
+        faulty = [node for node in _faulty(self.tree.root_node) if node.is_error]
+        starts = [child.start_byte for node in faulty for child in node.children if _is_quote(child)]
+        before = [start for start in starts if start < self.start]
+        if not before:
+            return None
+        quote = _quote_at(self.source, max(before))
+        rest = self.source[max(before) : self.start].decode(errors="replace").partition(quote)[2]
+        is_open = quote not in rest and (len(quote) == 3 or quote == "`" or "\n" not in rest)
+        return quote if is_open else None
+
+    def _characters(self, start: int, end: int) -> int:
+        return len(self.source[start:end].decode(errors="replace"))
+
+
+def syntax_at(before: str, after: str, language: str) -> Syntax | None:
+    """The syntax around the place between `before` and `after`; None for a language without a grammar."""
+    parser = parser_for(language)
+    if parser is None:
+        return None
+    head = before[_window_start(before, language) :].encode(errors="replace")
+    tail = after[: _window_end(after)].encode(errors="replace")
+    source = head + tail
+    return Syntax(language, parser.parse(source), source, len(head), len(head))
+
+
+def holes(text: str, language: str) -> list[tuple[int, int]]:
+    """Where something is missing, in order, as (first, last) character: bodies that hold only a placeholder such as
+    `pass` or `...`, and places at which the grammar had to suppose a token (these are empty ranges).
+    """
+    parser = parser_for(language)
+    if parser is None:
+        return []
+    source = text.encode(errors="replace")
+    found = [node for node in _descendants(parser.parse(source).root_node) if _is_hole(node, source)]
+    return [(_length(source[: node.start_byte]), _length(source[: node.end_byte])) for node in found]
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """The languages whose grammar is installed."""
+    return tuple(language for language in _GRAMMARS if parser_for(language))
+
+
+def _inserted(syntax: Syntax, text: str) -> Syntax:
+    """Parsed on top of the tree without it: only what the insertion touches is parsed again."""
+    parser = parser_for(syntax.language)
+    assert parser is not None
+    piece = text.encode(errors="replace")
+    at, end = syntax.start, syntax.start + len(piece)
+    source = syntax.source[:at] + piece + syntax.source[at:]
+    tree = syntax.tree.copy()
+    point = _point(source, at)
+    tree.edit(at, at, end, point, point, _point(source, end))
+    return Syntax(syntax.language, parser.parse(source, tree), source, at, end)
+
+
+def _point(source: bytes, byte: int) -> tuple[int, int]:
+    line_start = source.rfind(b"\n", 0, byte) + 1
+    return source.count(b"\n", 0, byte), byte - line_start
+
+
+def _faulty(root: Node) -> Iterator[Node]:
+    """The nodes that are or hold an error, in order."""
+    return _descendants(root, lambda node: node.has_error)
+
+
+def _statements(block: Node) -> list[Node]:
+    return [node for node in block.named_children if node.type not in ("comment", "ERROR")]
+
+
+def _indented(block: Node) -> int:
+    """How many statements stand further right than those before them in the block.
+
+    Further left they may: a window can begin inside a block.
+    """
+    places = [node.start_point for node in _statements(block)]
+    return sum(a.row < b.row and a.column < b.column for a, b in pairwise(places))
+
+
+def _descendants(root: Node, wanted: Callable[[Node], bool] = lambda node: True) -> Iterator[Node]:
+    """`root` and what is below it, in order; what is not wanted is left out with all that is below it."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if wanted(node):
+            yield node
+            waiting.extend(reversed(node.children))
+
+
+def _is_hole(node: Node, source: bytes) -> bool:
+    if node.is_missing:
+        return True
+    is_body = node.type in _BLOCKS and node.type not in _ROOTS
+    return is_body and source[node.start_byte : node.end_byte].decode(errors="replace").strip() in _PLACEHOLDERS
+
+
+def _is_string(node: Node) -> bool:
+    return node.type in ("string", "string_literal", "template_string", "char_literal", "raw_string")
+
+
+def _is_quote(node: Node) -> bool:
+    return node.type in ("string_start", '"', "'", "`")
+
+
+def _quote_at(source: bytes, start: int) -> str:
+    """The quotes of the string that begins at a byte, letters before them left out."""
+    found = _QUOTE.search(source, start)
+    return found[0].decode() if found else '"'
+
+
+def _window_start(before: str, language: str) -> int:
+    """The start of a line near `WINDOW_BEFORE` characters before the end: of one without indentation, where there is
+    one, and of none inside a string of several lines.
+    """
+    earliest = len(before) - WINDOW_BEFORE
+    if earliest <= 0:
+        return 0
+    first = before.find("\n", earliest) + 1 or earliest
+    latest = min(earliest + WINDOW_BEFORE // 2, len(before))
+    delimiters = excerpts.LONG_DELIMITERS.get(language, ())
+    is_odd = {one: before.count(one, 0, first) % 2 for one in delimiters}  # the only look at all that stands before
+
+    def is_outside(line: int) -> bool:
+        return not any((is_odd[one] + before.count(one, first, line)) % 2 for one in delimiters)
+
+    starts = [first, *(found.end() for found in _LINE_END.finditer(before, first, latest))]
+    outside = [line for line in starts if line < len(before) and is_outside(line)]
+    return next((line for line in outside if before[line] not in " \t\n)]}"), (outside or [first])[0])
+
+
+def _window_end(after: str) -> int:
+    if len(after) <= WINDOW_AFTER:
+        return len(after)
+    return after.rfind("\n", 0, WINDOW_AFTER) + 1 or WINDOW_AFTER
+
+
+def _length(source: bytes) -> int:
+    return len(source.decode(errors="replace"))

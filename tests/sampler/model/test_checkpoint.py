@@ -1,0 +1,136 @@
+"""Checkpoints load as they were saved; a damaged one is refused with a sentence that names the damage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from sampler.model import checkpoint
+from sampler.model.attention import Causal
+from sampler.model.checkpoint import ModelError
+from tests.support.tiny_model import edit_config, make_tiny_model, tiny_backbone, tiny_tokenizer
+
+WEIGHTS = "model.safetensors"
+
+
+def logits(backbone: torch.nn.Module) -> torch.Tensor:
+    tokens = torch.arange(40, 60)[None]
+    return backbone.logits(backbone(tokens, torch.arange(20), Causal()))  # type: ignore[operator, no-any-return]
+
+
+@pytest.mark.parametrize("changes", [{}, {"qk_norm": False, "qkv_bias": True}, {"tie_embeddings": False}])
+def test_load_gives_back_what_save_wrote(changes: dict[str, bool], tmp_path: Path) -> None:
+    backbone = tiny_backbone(**changes)
+    own = {"block_size": 8, "languages": ["python"], "layout_version": 1, "name": "tiny"}
+    checkpoint.save(tmp_path / "m", backbone, tiny_tokenizer(), max_positions=512, seedfill=own)
+    model = checkpoint.load(tmp_path / "m")
+    assert model.backbone.config == backbone.config
+    assert (model.id, model.max_positions, model.profile.block_size) == ("tiny", 512, 8)
+    assert torch.equal(logits(model.backbone), logits(backbone))
+    assert all(path.stat().st_mode & 0o444 == 0o444 for path in (tmp_path / "m").iterdir())
+    assert model.n_bytes == checkpoint.memory_needed(tmp_path / "m", torch.float32)
+    assert model.tokenizer.encode("def f():\n    pass") == tiny_tokenizer().encode("def f():\n    pass")
+
+
+def test_bfloat16_halves_the_file_and_keeps_the_weights_near(tmp_path: Path) -> None:
+    backbone = tiny_backbone()
+    own = {"block_size": 8, "languages": ["python"], "layout_version": 1}
+    checkpoint.save(tmp_path, backbone, tiny_tokenizer(), max_positions=512, seedfill=own, dtype=torch.bfloat16)
+    n_weights = sum(p.numel() for p in backbone.parameters())
+    assert (tmp_path / WEIGHTS).stat().st_size < 2 * n_weights + 10_000
+    for ours, theirs in zip(checkpoint.load_backbone(tmp_path).parameters(), backbone.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, rtol=0.01)
+
+
+def test_sharded_weights_load(tmp_path: Path) -> None:
+    folder = make_tiny_model(tmp_path / "m")
+    whole = checkpoint.load_backbone(folder)
+    tensors = load_file(folder / WEIGHTS)
+    names = sorted(tensors)
+    shards = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
+    for file, part in shards.items():
+        save_file({name: tensors[name] for name in part}, folder / file)
+    (folder / WEIGHTS).unlink()
+    weight_map = {name: file for file, part in shards.items() for name in part}
+    (folder / checkpoint.INDEX).write_text(json.dumps({"weight_map": weight_map}))
+    assert torch.equal(logits(checkpoint.load_backbone(folder)), logits(whole))
+    (folder / "b.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"b\.safetensors"):
+        checkpoint.load(folder)
+
+
+def test_a_failing_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def full_disk(partial: Path) -> None:
+        partial.write_text("half")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.write_whole(path, full_disk)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def truncate(folder: Path) -> None:
+    path = folder / WEIGHTS
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def rewrite(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        tensors = load_file(folder / WEIGHTS)
+        change(tensors)
+        save_file(tensors, folder / WEIGHTS)
+
+    return apply
+
+
+NORM = "model.norm.weight"
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (truncate, "truncated or damaged"),
+        (lambda f: (f / WEIGHTS).write_bytes(b"not weights at all"), "truncated or damaged"),
+        (lambda f: (f / WEIGHTS).unlink(), "only safetensors are read"),
+        (lambda f: (f / "config.json").unlink(), "no config.json"),
+        (lambda f: (f / "config.json").write_text("{"), "not valid JSON"),
+        (lambda f: (f / "config.json").write_text("[]"), "not a JSON object"),
+        (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer"),
+        (lambda f: (f / "tokenizer.json").write_text("{}"), "not a tokenizer"),
+        (rewrite(lambda t: t.pop(NORM)), "lacks the tensor model.norm.weight"),
+        (rewrite(lambda t: t.update({"model.norm.bias": t[NORM].clone()})), "has a tensor model.norm.bias"),
+        (rewrite(lambda t: t.update({NORM: t[NORM][:-1].clone()})), r"model.norm.weight is \[47\]"),
+        (rewrite(lambda t: t.update({NORM: t[NORM].int()})), "holds I32"),
+        (rewrite(lambda t: t[NORM].fill_(float("nan"))), "not finite"),
+        (lambda f: edit_config(f, hidden_size=64), "config.json makes it"),
+        (lambda f: edit_config(f, hidden_size="48"), "'hidden_size' as a positive number"),
+        (lambda f: edit_config(f, num_hidden_layers=3), r"lacks the tensor model.layers.2"),
+        (lambda f: edit_config(f, rope_scaling={"rope_type": "yarn"}), "'yarn' rope scaling"),
+        (lambda f: edit_config(f, hidden_act="gelu"), "hidden_act 'gelu'"),
+        (lambda f: edit_config(f, vocab_size=100), "fewer"),
+        (lambda f: edit_config(f, architectures=["GptOss"]), "declares GptOss"),
+        (lambda f: edit_config(f, architectures=None), "declares no architecture"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_with_a_sentence(
+    damage: Callable[[Path], object], sentence: str, tmp_path: Path
+) -> None:
+    folder = make_tiny_model(tmp_path / "m")
+    damage(folder)
+    with pytest.raises(ModelError, match=sentence) as caught:
+        checkpoint.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="There is no model at"):
+        checkpoint.load(tmp_path / "nowhere")
