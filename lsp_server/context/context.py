@@ -12,7 +12,8 @@ from lsp_server.context.snippets import snippets_cost
 from lsp_server.workspace.documents import Snapshot
 from lsp_server.workspace.settings import Settings
 from sampler.protocol.messages import InfillRequest, Snippet
-from sampler.text.syntax import Surroundings, Syntax, syntax_at
+from sampler.text.lexing import Surroundings, lexed_at
+from sampler.text.syntax import Reading, Syntax, syntax_at
 from sampler.text.windows import PREFIX_CHARACTERS, suffix_window
 
 LINE_GOES_ON = (":", "{", "(", "[", ",", "\\", ">", ";")
@@ -51,9 +52,15 @@ class Place:
         return syntax_at(self.before, self.after, self.language)
 
     @cached_property
+    def reading(self) -> Reading:
+        """Where strings, comments and brackets are: what its grammar says, else what the forms of its language do."""
+        syntax = self.syntax
+        return syntax if syntax and syntax.knows_brackets else lexed_at(self.before, self.after, self.language)
+
+    @cached_property
     def surroundings(self) -> Surroundings:
         """Whether the cursor stands in code, in a string, in a text of several lines or in a comment."""
-        return self.syntax.surroundings if self.syntax else "code"
+        return (self.syntax or self.reading).surroundings
 
     @property
     def is_confined(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lsp_server.context.context import Place
+import re
 
-_COMMENTS = ("#", "//", "/*")
+from lsp_server.context.context import Place
+from sampler.text.lexing import comment_signs
 
 
 def end_of_statement(text: str, place: Place) -> str:
@@ -16,4 +17,5 @@ def end_of_statement(text: str, place: Place) -> str:
     if end is None or parsed.opens_block or not text[end:].strip():
         return text
     rest = text[end:].partition("\n")[0]
-    return text[:end] + (rest if rest.lstrip().startswith(_COMMENTS) else "")
+    signs = comment_signs(place.language)
+    return text[:end] + (rest if signs and re.match(rf"\s*(?:{signs})", rest) else "")

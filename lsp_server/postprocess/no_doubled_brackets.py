@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from lsp_server.context.context import Place
-from lsp_server.postprocess.brackets import OPENER_OF, unmatched
+from lsp_server.postprocess.brackets import CLOSER_OF, OPENER_OF, Brackets, paired
 
 
 def no_doubled_brackets(text: str, place: Place) -> str:
     """`text` up to the first closing bracket that belongs to none, or to one which is closed after the cursor."""
-    if place.syntax is None or place.surroundings != "code" or not any(closer in text for closer in OPENER_OF):
+    reading = place.reading
+    if not reading.knows_brackets or place.surroundings != "code" or not any(closer in text for closer in OPENER_OF):
         return text
-    parsed = place.syntax.inserted(text)
-    stray, _ = unmatched(parsed.brackets("inside"))
+    parsed = reading.inserted(text)
+    stray, _ = _unmatched(parsed.brackets("inside"))
     if not stray:
         return text
-    still_open = [bracket for bracket, _ in unmatched(parsed.brackets("before"))[1]]
-    n_closed_below = len(unmatched(parsed.brackets("after"))[0])
+    still_open = [bracket for bracket, _ in _unmatched(parsed.brackets("before"))[1]]
+    n_closed_below = len(_unmatched(parsed.brackets("after"))[0])
     for bracket, at in stray:
         if len(still_open) <= n_closed_below or still_open.pop() != OPENER_OF[bracket]:
             return text[:at]
     return text
+
+
+def _unmatched(brackets: Brackets) -> tuple[Brackets, Brackets]:
+    """The closers that nothing opened, and the openers that nothing closed."""
+    _, alone = paired(brackets)
+    return [one for one in alone if one[0] in OPENER_OF], [one for one in alone if one[0] in CLOSER_OF]

@@ -9,13 +9,13 @@ _AFTER_A_STRING = " ,)]}:;.+%\n"
 
 def no_doubled_quotes(text: str, place: Place) -> str:
     """`text` without the quotes that open the string around the cursor, up to those that close it."""
-    quote = place.syntax.quote if place.syntax else None
+    quote = place.reading.quote
     if quote is None:
         return text
     if place.line_before.endswith(quote) and _opens(text, quote):
         text = text.removeprefix(quote)
-    closing = _find(text, quote)
-    return text[:closing] if closing >= 0 and _is_closed(place, quote) else text
+    end = place.reading.inserted(text).string_end
+    return text[:end] if end is not None and _is_closed(place, text, end) else text
 
 
 def _opens(text: str, quote: str) -> bool:
@@ -24,15 +24,14 @@ def _opens(text: str, quote: str) -> bool:
     return text.startswith(quote) and following not in _AFTER_A_STRING and following != quote[0]
 
 
-def _is_closed(place: Place, quote: str) -> bool:
-    """Quotes come in pairs, so an odd number of them after the cursor begins with the one that closes."""
-    runs_over_lines = len(quote) == 3 or quote == "`"
-    return (place.after if runs_over_lines else place.line_after).count(quote) % 2 == 1
+def _is_closed(place: Place, text: str, end: int) -> bool:
+    """Whether the string is closed after the cursor: then closing it before brings no fewer faults.
 
-
-def _find(text: str, quote: str) -> int:
-    """Where `quote` comes first without a backslash before it."""
-    at = text.find(quote)
-    while at > 0 and text[at - 1] == "\\":
-        at = text.find(quote, at + 1)
-    return at
+    Neither behind a letter, nor as `text` closes it at `end`.
+    """
+    reading, closing = place.reading, place.reading.closing
+    if closing not in (place.after if place.surroundings == "text" else place.line_after):
+        return False
+    if reading.inserted(f"x{closing}").n_errors < reading.n_errors:
+        return False
+    return reading.inserted(text).n_errors >= reading.inserted(text[:end]).n_errors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lsp_server.context.context import Place
-from lsp_server.postprocess.brackets import closes
+from lsp_server.postprocess.brackets import is_split
 
 LINES_LOOKED_AT = 60
 MIN_CUT_LINE = 8
@@ -17,7 +17,7 @@ def no_lines_below(text: str, place: Place) -> str:
     for n in range(len(lines)):
         ours = [place.line_before + lines[0], *lines[1:]][n:]
         kept = "\n".join(lines[:n])
-        if _same_start(_without_blank_lines(ours), below) and not closes(kept, "\n".join(ours)):
+        if _same_start(_without_blank_lines(ours), below) and not is_split(text, len(kept), place):
             return kept
     return text
 

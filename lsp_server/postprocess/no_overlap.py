@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from lsp_server.context.context import Place
-from lsp_server.postprocess.brackets import closes, is_balanced
+from lsp_server.postprocess.brackets import disorder, is_split
 
 MIN_WORD_OVERLAP = 3
 """Fewer letters in common than this are chance: "class" before "s" is not a repetition."""
+_CLOSING = re.compile(r"[)\]}\"'`]")
 
 
 def no_overlap(text: str, place: Place) -> str:
@@ -24,14 +25,22 @@ def _without_last(text: str, place: Place) -> str | None:
     for n in range(min(len(ours), len(rest)), 0, -1):
         kept, repeated = ours[:-n], ours[-n:]
         is_telling = _says_something(repeated) or n >= n_word > 0
-        if _begins(rest, repeated) and is_telling and not _is_needed(kept, repeated, place):
+        if _begins(rest, repeated) and is_telling and not _is_needed(ours, kept, place):
             return kept
     return None
 
 
-def _is_needed(kept: str, repeated: str, place: Place) -> bool:
-    """Whether `repeated` closes what `kept` opens, and the rest of the line does not do so already."""
-    return closes(kept, repeated) and not is_balanced(place.line_before + kept + place.line_after)
+def _is_needed(ours: str, kept: str, place: Place) -> bool:
+    """Whether the rest of `ours` closes what `kept` opens, and the rest of the line does not do so already.
+
+    A quote that closes nothing although it stands in a string is one of its letters.
+    """
+    if not _CLOSING.search(ours, len(kept)):
+        return False
+    quote = place.reading.quote
+    if quote and quote in ours[len(kept) :] and place.reading.inserted(ours).string_end is None:
+        return True
+    return is_split(ours, len(kept), place) and disorder(kept, place) > disorder(ours, place)
 
 
 def _rest_of_word(place: Place) -> int:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-LONG_DELIMITERS = {"python": ('"""', "'''"), "javascript": ("`",), "typescript": ("`",)}
-"""What opens and closes text of several lines."""
+from sampler.text.windows import LONG_DELIMITERS
+
 N_LEVELS = 2
 """Indentations that are tried: the smallest in the excerpt."""
 N_LINES = 3

@@ -3,8 +3,8 @@
 Grammars are tree-sitter's, one small wheel a language, loaded when a language is first met. A language without
 one gives None, and whoever asks falls back on lines and indentation. Offsets count characters.
 
-Only a window around the cursor is parsed (`WINDOW_BEFORE`, `WINDOW_AFTER`), and what an insertion changes is parsed
-incrementally on top of it, so that a document of any length costs the same few milliseconds.
+Only a window around the cursor is parsed (`windows.parsed_start`, `parsed_end`), and what an insertion changes is
+parsed incrementally on top of it, so that a document of any length costs the same few milliseconds.
 """
 
 from __future__ import annotations
@@ -15,20 +15,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from sampler.text import excerpts
+from sampler.text.lexing import Lexed, Part, Surroundings, tokens
+from sampler.text.windows import parsed_end, parsed_start
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Parser, Tree
-
-Surroundings: TypeAlias = Literal["code", "string", "text", "comment"]
-"""A text is a string that may run over several lines, such as a docstring."""
-
-Part: TypeAlias = Literal["before", "inside", "after"]
-
-WINDOW_BEFORE = 8_000
-WINDOW_AFTER = 2_500
 
 _GRAMMARS = {
     "python": ("tree_sitter_python", "language"),
@@ -77,9 +70,20 @@ _WITH_STATEMENTS = frozenset(
     }
 )
 """What holds statements in Python, blocks apart from their heads."""
-_BRACKETS = frozenset("()[]{}")
 _QUOTE = re.compile(rb"\"{3}|'{3}|[\"'`]")
-_LINE_END = re.compile("\n")
+_SEVERAL = re.compile(r"[$<>]*([()\[\]{}]{1,2})")
+"""A node that opens or closes one bracket or two, such as the `${` of a template and the `((` of a shell."""
+_STRINGS = frozenset({"string", "string_literal", "template_string", "char_literal", "raw_string"})
+_INTERPOLATIONS = frozenset({"interpolation", "template_substitution", "command_substitution", "expansion"})
+_UNQUOTED: dict[str, Surroundings] = {
+    "ansi_c_string": "string",
+    "regex": "string",
+    "heredoc_body": "text",
+    "raw_string_literal": "text",
+}
+"""Strings that are closed by something else than quotes, and their surroundings."""
+_WITHOUT_BRACKETS = frozenset({"markdown"})
+"""Languages whose grammar knows none."""
 _PLACEHOLDERS = frozenset({"pass", "..."})
 
 
@@ -155,14 +159,19 @@ class Syntax:
         found = _descendants(self.tree.root_node, lambda node: node.type in _WITH_STATEMENTS)
         return [node for node in found if node.type in ("block", "module")]
 
+    @property
+    def knows_brackets(self) -> bool:
+        """Whether the grammar tells brackets of code from those of comments and strings."""
+        return self.language not in _WITHOUT_BRACKETS
+
     @cached_property
     def surroundings(self) -> Surroundings:
         """What the cursor stands in; a string or a comment that is not closed yet counts."""
-        node = self._leaf(max(self.start - 1, 0))
-        while node is not None and node.type not in ("interpolation", "template_substitution"):
+        for node in self._around():
             if "comment" in node.type and node.start_byte < self.start and self._holds_cursor(node):
                 return "comment"
-            node = node.parent
+            if node.type in _UNQUOTED and node.start_byte < self.start < node.end_byte:
+                return _UNQUOTED[node.type]
         if self.quote is None:
             return "code"
         return "text" if len(self.quote) == 3 or self.quote == "`" else "string"
@@ -170,22 +179,60 @@ class Syntax:
     @cached_property
     def quote(self) -> str | None:
         """What opened the string that the cursor stands in; None outside of strings."""
-        node = self._leaf(max(self.start - 1, 0))
-        while node is not None and not _is_string(node):
-            if node.type in ("interpolation", "template_substitution"):
-                return None
-            node = node.parent
-        if node is not None and node.start_byte < self.start < node.end_byte:
-            return _quote_at(self.source, node.start_byte)
+        if self._string is not None:
+            return _quote_at(self.source, self._string.start_byte)
         return self._open_quote()
 
+    @property
+    def closing(self) -> str:
+        """What closes that string."""
+        return self.quote or ""
+
+    @cached_property
+    def string_end(self) -> int | None:
+        """Characters of the insertion up to the quotes that close the string around the cursor; None if it has none."""
+        string, quote = self._string, (self.quote or "").encode()
+        if string is None or not self.source[: string.end_byte].endswith(quote):
+            return None
+        at = string.end_byte - len(quote)
+        is_inside = self.start <= at and string.end_byte <= self.end
+        return self._characters(self.start, at) if is_inside else None
+
+    @property
+    def at_end(self) -> Syntax:
+        """The same with the cursor behind the insertion."""
+        return Syntax(self.language, self.tree, self.source, self.end, self.end)
+
+    @cached_property
+    def _string(self) -> Node | None:
+        """The string that the cursor stands in, as far as the grammar paired its quotes."""
+        node = next((node for node in self._around() if _is_string(node)), None)
+        return node if node is not None and node.start_byte < self.start < node.end_byte else None
+
+    def _around(self) -> Iterator[Node]:
+        """The nodes around the cursor, innermost first, up to code that stands in a string."""
+        node = self._leaf(max(self.start - 1, 0))
+        while node is not None and not self._is_code_around(node):
+            yield node
+            node = node.parent
+
+    def _is_code_around(self, node: Node) -> bool:
+        """Whether it is code in a string, and the cursor stands in it."""
+        is_closed = self.source[: node.end_byte].endswith((b"}", b")"))
+        return node.type in _INTERPOLATIONS and node.start_byte < self.start < node.end_byte + (not is_closed)
+
     def brackets(self, part: Part) -> list[tuple[str, int]]:
-        """The brackets before, inside or after the insertion, those of code only, with their characters' numbers."""
-        edges = {"before": (0, self.start), "inside": (self.start, self.end), "after": (self.end, len(self.source))}
+        """The brackets of code before, inside or after the insertion, or all, with their characters' numbers."""
+        n = len(self.source)
+        edges = {"before": (0, self.start), "inside": (self.start, self.end), "after": (self.end, n), "all": (0, n)}
         first, last = edges[part]
         nodes = _descendants(self.tree.root_node, lambda node: node.start_byte < last and node.end_byte > first)
-        found = [node for node in nodes if node.type in _BRACKETS and first <= node.start_byte and not node.is_missing]
-        return [(node.type, self._characters(first, node.start_byte)) for node in found]
+        found = [bracket for node in nodes if first <= node.start_byte for bracket in _brackets_of(node)]
+        place, places = first, list[int]()
+        for _, byte in found:
+            places.append(self._characters(place, byte) + (places[-1] if places else 0))
+            place = byte
+        return [(bracket, at) for (bracket, _), at in zip(found, places, strict=True)]
 
     def inserted(self, text: str) -> Syntax:
         """What becomes of it when `text` is inserted at the cursor; filters that ask for the same text share it."""
@@ -218,14 +265,6 @@ class Syntax:
         while node is not None and not self._is_around(node):
             node = node.parent
         return None if node is None or node.type in _ROOTS else self._end_inside(node)
-
-    def enclosing(self) -> Iterator[tuple[str, int, int]]:
-        """The named nodes around the cursor, innermost first: type, first and last character in the window."""
-        node = self._leaf(self.start)
-        while node is not None:
-            if node.is_named:
-                yield node.type, self._characters(0, node.start_byte), self._characters(0, node.end_byte)
-            node = node.parent
 
     def _statement(self) -> Node | None:
         node = self._leaf(self._first_byte())
@@ -261,13 +300,17 @@ class Syntax:
         before = [start for start in starts if start < self.start]
         if not before:
             return None
-        quote = _quote_at(self.source, max(before))
-        rest = self.source[max(before) : self.start].decode(errors="replace").partition(quote)[2]
-        is_open = quote not in rest and (len(quote) == 3 or quote == "`" or "\n" not in rest)
-        return quote if is_open else None
+        rest = self.source[max(before) : self.start].decode(errors="replace")
+        string = next((token for token in tokens(rest, self.language) if token.kind != "code"), None)
+        is_open = string is not None and string.closed is None and string.end == len(rest)
+        return _quote_at(self.source, max(before)) if is_open else None
 
     def _characters(self, start: int, end: int) -> int:
         return len(self.source[start:end].decode(errors="replace"))
+
+
+Reading: TypeAlias = Syntax | Lexed
+"""What is known of strings, comments and brackets in every language."""
 
 
 def syntax_at(before: str, after: str, language: str) -> Syntax | None:
@@ -275,8 +318,8 @@ def syntax_at(before: str, after: str, language: str) -> Syntax | None:
     parser = parser_for(language)
     if parser is None:
         return None
-    head = before[_window_start(before, language) :].encode(errors="replace")
-    tail = after[: _window_end(after)].encode(errors="replace")
+    head = before[parsed_start(before, language) :].encode(errors="replace")
+    tail = after[: parsed_end(after)].encode(errors="replace")
     source = head + tail
     return Syntax(language, parser.parse(source), source, len(head), len(head))
 
@@ -353,7 +396,15 @@ def _is_hole(node: Node, source: bytes) -> bool:
 
 
 def _is_string(node: Node) -> bool:
-    return node.type in ("string", "string_literal", "template_string", "char_literal", "raw_string")
+    return node.type in _STRINGS
+
+
+def _brackets_of(node: Node) -> Iterator[tuple[str, int]]:
+    """The brackets that a node is, with their bytes; that behind a pattern of a shell's `case` pairs with none."""
+    found = _SEVERAL.fullmatch(node.type)
+    if found and not node.is_missing and not (node.parent and node.parent.type == "case_item"):
+        first = node.end_byte - len(found[1])
+        yield from ((bracket, first + n) for n, bracket in enumerate(found[1]))
 
 
 def _is_quote(node: Node) -> bool:
@@ -364,32 +415,6 @@ def _quote_at(source: bytes, start: int) -> str:
     """The quotes of the string that begins at a byte, letters before them left out."""
     found = _QUOTE.search(source, start)
     return found[0].decode() if found else '"'
-
-
-def _window_start(before: str, language: str) -> int:
-    """The start of a line near `WINDOW_BEFORE` characters before the end: of one without indentation, where there is
-    one, and of none inside a string of several lines.
-    """
-    earliest = len(before) - WINDOW_BEFORE
-    if earliest <= 0:
-        return 0
-    first = before.find("\n", earliest) + 1 or earliest
-    latest = min(earliest + WINDOW_BEFORE // 2, len(before))
-    delimiters = excerpts.LONG_DELIMITERS.get(language, ())
-    is_odd = {one: before.count(one, 0, first) % 2 for one in delimiters}  # the only look at all that stands before
-
-    def is_outside(line: int) -> bool:
-        return not any((is_odd[one] + before.count(one, first, line)) % 2 for one in delimiters)
-
-    starts = [first, *(found.end() for found in _LINE_END.finditer(before, first, latest))]
-    outside = [line for line in starts if line < len(before) and is_outside(line)]
-    return next((line for line in outside if before[line] not in " \t\n)]}"), (outside or [first])[0])
-
-
-def _window_end(after: str) -> int:
-    if len(after) <= WINDOW_AFTER:
-        return len(after)
-    return after.rfind("\n", 0, WINDOW_AFTER) + 1 or WINDOW_AFTER
 
 
 def _length(source: bytes) -> int:

@@ -6,11 +6,20 @@ quarter of the budget. The suffix window starts at the cursor and so stays the s
 
 from __future__ import annotations
 
+import re
+
 PREFIX_CHARACTERS = 2400
 SUFFIX_CHARACTERS = 800
 EDIT_PREFIX_CHARACTERS = 600
 EDIT_SUFFIX_CHARACTERS = 200
 """Around a selection that is rewritten: it stands in the context itself, and says more than what is around it."""
+PARSED_BEFORE = 8_000
+PARSED_AFTER = 2_500
+"""Characters around a cursor that are parsed: a document of any length costs the same few milliseconds."""
+
+LONG_DELIMITERS = {"python": ('"""', "'''"), "javascript": ("`",), "typescript": ("`",)}
+"""What opens and closes text of several lines."""
+_LINE_END = re.compile("\n")
 
 
 def prefix_window(text: str, budget: int = PREFIX_CHARACTERS) -> str:
@@ -36,3 +45,31 @@ def suffix_window(text: str, budget: int = SUFFIX_CHARACTERS) -> str:
         return text
     line_end = text.rfind("\n", budget - budget // 4, budget) + 1
     return text[: line_end or budget]
+
+
+def parsed_start(before: str, language: str) -> int:
+    """Where that begins which is parsed before a cursor: at a line near `PARSED_BEFORE` characters before it.
+
+    At one without indentation where there is one, and none inside a string of several lines.
+    """
+    earliest = len(before) - PARSED_BEFORE
+    if earliest <= 0:
+        return 0
+    first = before.find("\n", earliest) + 1 or earliest
+    latest = min(earliest + PARSED_BEFORE // 2, len(before))
+    delimiters = LONG_DELIMITERS.get(language, ())
+    is_odd = {one: before.count(one, 0, first) % 2 for one in delimiters}  # the only look at all that stands before
+
+    def is_outside(line: int) -> bool:
+        return not any((is_odd[one] + before.count(one, first, line)) % 2 for one in delimiters)
+
+    starts = [first, *(found.end() for found in _LINE_END.finditer(before, first, latest))]
+    outside = [line for line in starts if line < len(before) and is_outside(line)]
+    return next((line for line in outside if before[line] not in " \t\n)]}"), (outside or [first])[0])
+
+
+def parsed_end(after: str) -> int:
+    """The end of a line at most `PARSED_AFTER` characters on, where there is one."""
+    if len(after) <= PARSED_AFTER:
+        return len(after)
+    return after.rfind("\n", 0, PARSED_AFTER) + 1 or PARSED_AFTER

@@ -1,7 +1,7 @@
 """Text filters against golden cases: what the model wrote stands between ├ and ┤ at the cursor, below it what is shown.
 
-`║` is a cursor at which nothing is shown, `…` the end of a text whose writer was stopped; ␍, ␌ and ␛ stand for the
-characters they picture. A file's cases are about
+A title may begin with the language of its case: `=== [go] …`. `║` is a cursor at which nothing is shown, `…` the end of
+a text whose writer was stopped; ␍, ␌ and ␛ stand for the characters they picture. A file's cases are about
 the filter that it is named after, and each of them fails without that filter; those of kept.txt are about all of them.
 """
 
@@ -54,15 +54,15 @@ def marked(block: str) -> tuple[str, int, str]:
 
 def cases(*names: str) -> list[object]:
     return [
-        pytest.param(parsed(name, body), id=f"{name}: {title}")
+        pytest.param(parsed(name, body, language), id=f"{name}: {language} {title}")
         for name in names
-        for title, body in re.findall(
-            r"^=== (.*)\n((?:(?!===).*\n)*)", (GOLDEN / f"{name}.txt").read_text(encoding="utf-8"), re.M
+        for language, title, body in re.findall(
+            r"^=== (?:\[(\w+)\] )?(.*)\n((?:(?!===).*\n)*)", (GOLDEN / f"{name}.txt").read_text(encoding="utf-8"), re.M
         )
     ]
 
 
-def parsed(name: str, body: str) -> Case:
+def parsed(name: str, body: str, language: str = "") -> Case:
     given, _, wanted = body.translate(PICTURES).partition("\n---\n")
     text, offset, written = marked(given.rstrip("\n") + "\n")
     is_cut, written = written.endswith("…"), written.removesuffix("…")
@@ -70,7 +70,7 @@ def parsed(name: str, body: str) -> Case:
     if wanted:
         *same, shown = marked(wanted)
         assert same == [text, offset], "a case changes nothing but the insertion"
-    language = next((name for name, sign in LANGUAGES.items() if re.search(sign, given)), "python")
+    language = language or next((name for name, sign in LANGUAGES.items() if re.search(sign, given)), "python")
     return Case(name, place_at(text, offset, language), written, shown, is_cut)
 
 

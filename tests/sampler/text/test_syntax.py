@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from sampler.text import syntax as syntax_module
-from sampler.text.syntax import WINDOW_AFTER, WINDOW_BEFORE, Syntax, holes, languages, parser_for, syntax_at
+from sampler.text.syntax import Syntax, holes, languages, parser_for, syntax_at
 from sampler.text.syntax_errors import Faults
+from sampler.text.windows import PARSED_AFTER, PARSED_BEFORE
 
 SOURCES = sorted(Path(syntax_module.__file__).parents[1].glob("*/*.py"))
 
@@ -139,13 +140,6 @@ def test_brackets_are_those_of_code() -> None:
     assert found.brackets("after") == [(")", 3), (")", 4)]
 
 
-def test_enclosing_nodes_come_innermost_first() -> None:
-    nodes = list(syntax("é = 1\ndef f():\n    x = a║b\n").enclosing())
-    assert [name for name, _, _ in nodes][:2] == ["identifier", "assignment"]
-    assert nodes[0][1:] == (23, 25)
-    assert [name for name, _, _ in nodes][-1] == "module"
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -175,13 +169,13 @@ def test_a_long_document_is_parsed_around_the_cursor_only() -> None:
     middle = text.index("return", len(text) // 2)
     found = syntax_at(text[:middle], text[middle:], "python")
     assert found
-    assert len(found.source) <= WINDOW_BEFORE + WINDOW_AFTER
+    assert len(found.source) <= PARSED_BEFORE + PARSED_AFTER
     assert found.n_errors <= 2  # the string that the end of the window cuts
     assert found.surroundings == "code"
 
 
 def test_a_window_does_not_begin_inside_a_long_string() -> None:
-    words = "An apostrophe's end (and a bracket.\n" * (WINDOW_BEFORE // 30)
+    words = "An apostrophe's end (and a bracket.\n" * (PARSED_BEFORE // 30)
     found = syntax(f'"""{words}"""\n' + "x = 1\n" * 1000 + "y = ║\n")
     assert re.match(rb"(x = 1\n)+y = \n", found.source)
 
