@@ -13,9 +13,10 @@ from lsp_server.completion.gate import Query
 from lsp_server.completion.record import Inference, Source
 from lsp_server.context.context import Place, unix_lines
 from lsp_server.postprocess import Verdict
-from lsp_server.postprocess.brackets import CLOSER_OF, QUOTES
+from lsp_server.postprocess.brackets import CLOSER_OF, OPENER_OF
 from lsp_server.postprocess.no_overlap import no_overlap
 from sampler.protocol.messages import Candidate, End
+from sampler.text.lexing import tokens
 
 MAX_ANSWERS = 4
 """Of one document: what is on screen, what was prepared to follow it, and what a deleted character leads back to."""
@@ -67,7 +68,7 @@ class Remembered:
     inference: Inference
     source: Source = "memory"
 
-    def rest(self, text: str, offset: int) -> tuple[Fill, ...] | None:
+    def rest(self, text: str, offset: int, language: str) -> tuple[Fill, ...] | None:
         """What is left of the fills in `text`, which differs by what was typed up to `offset`; None where the answer
         does not hold.
 
@@ -80,48 +81,47 @@ class Remembered:
         typed, closed = unix_lines(text[self.offset : offset]), text[offset:end]
         if not typed and not closed:
             return self.fills
-        if closed and closed != still_open(typed):
+        if closed and closed != still_open(typed, language):
             return None
-        return tuple(self._after(typed, closed)) or None
+        return tuple(self._after(typed, closed, language)) or None
 
-    def _after(self, typed: str, closed: str) -> Iterator[Fill]:
+    def _after(self, typed: str, closed: str, language: str) -> Iterator[Fill]:
         for fill in self.fills:
             rest = fill.text.removeprefix(typed) if fill.text.startswith(typed) else ""
-            if rest := up_to(closed, rest):
+            if rest := up_to(closed, rest, language):
                 yield fill.between(len(typed), len(typed) + len(rest))
 
     def _surrounds(self, text: str) -> bool:
         return text.startswith(self.text[: self.offset]) and text.endswith(self.text[self.offset :])
 
 
-def still_open(text: str) -> str:
-    """What closes the brackets and quotes that `text` has opened, the innermost first."""
+def still_open(text: str, language: str) -> str:
+    """What closes the brackets and the quote that `text` has opened, the innermost first."""
     closers = ""
-    for sign in text:
-        closers = _closers_behind(sign, closers)
+    for token in tokens(text, language):
+        if token.opened in CLOSER_OF:
+            closers = CLOSER_OF[token.opened] + closers
+        elif token.kind == "code":
+            closers = closers.removeprefix(token.opened)
+        elif token.closed is None and token.end == len(text):
+            return token.opened + closers
     return closers
 
 
-def up_to(closers: str, text: str) -> str:
+def up_to(closers: str, text: str, language: str) -> str:
     """`text` up to the first of the `closers` that surround it; nothing where it does not come to that."""
     if not closers:
         return text
-    open_now = closers
-    for at, sign in enumerate(text):
-        open_now = _closers_behind(sign, open_now)
-        if len(open_now) < len(closers):
-            return text[:at]
+    opener = OPENER_OF.get(closers[0], closers[0])
+    depth = 0
+    for token in tokens(opener + text, language):
+        if token.kind != "code" and token.start == 0:
+            return text[: token.end - 2] if token.closed else ""
+        if token.kind == "code":
+            depth += 1 if token.opened in CLOSER_OF else -1
+        if depth == 0:
+            return text[: token.start - 1]
     return ""
-
-
-def _closers_behind(sign: str, closers: str) -> str:
-    """The closers of what is open behind `sign`, given those before it; a bracket in a string is a letter."""
-    if closers.startswith(sign):
-        return closers[1:]
-    if closers.startswith(QUOTES):
-        return closers
-    closer = sign if sign in QUOTES else CLOSER_OF.get(sign, "")
-    return closer + closers
 
 
 class Memory:
@@ -145,7 +145,7 @@ class Memory:
         snapshot = query.snapshot
         for answer in reversed(self._answers.get(snapshot.uri, ())):
             enough = query.n_candidates <= answer.inference.request.n_candidates
-            left = answer.rest(snapshot.text, query.offset) if enough else None
+            left = answer.rest(snapshot.text, query.offset, snapshot.language) if enough else None
             if left is not None and (query.offset == answer.offset or self._is_worth_it(left, query)):
                 return answer, left
         return None

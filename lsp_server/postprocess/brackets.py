@@ -1,4 +1,4 @@
-"""Brackets and quotes that belong together."""
+"""Brackets and strings that belong together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ Brackets: TypeAlias = list[tuple[str, int]]
 
 OPENER_OF = {")": "(", "]": "[", "}": "{"}
 CLOSER_OF = {opener: closer for closer, opener in OPENER_OF.items()}
-QUOTES = ('"', "'", "`")
 
 
 def is_split(text: str, at: int, place: Place) -> bool:
