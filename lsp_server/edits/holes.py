@@ -12,20 +12,21 @@ from lsp_server.postprocess import postprocess
 from sampler.protocol.messages import InfillRequest
 from sampler.text.hole_groups import group_pieces, hole_groups
 from sampler.text.refilling import refill
-from sampler.text.rewriting import Infill, Refusal
-from sampler.text.syntax import holes
-from sampler.text.windows import prefix_window, suffix_window
+from sampler.text.rewriting import MAX_PARSED, Infill, Refusal
+from sampler.text.syntax import holes, kinds_at
+from sampler.text.windows import parsed_end, parsed_start, prefix_window, suffix_window
 
 MARKER = "▢"
 MAX_HOLES = 32
 """Of one request of a person's: more would not be looked at one by one."""
+LOOKED_BACK = 10_000
+"""Characters above a hole that tell whether it is one."""
 _MAY_BE = re.compile(rf"{MARKER}|\bpass\b|\.\.\.|\bTODO\b|\bNotImplementedError\b")
 _TO_DO = re.compile(
     rf"({MARKER})|^[ \t]+((?:pass|\.\.\.)[ \t]*#[ \t]*TODO\b[^\r\n]*"
     r"|raise NotImplementedError\b[^\r\n#]*(?:#[ \t]*TODO\b[^\r\n]*)?)",
     re.MULTILINE,
 )
-_DOCUMENTED = re.compile(r"[\"'][ \t]*\r?\n[ \t]+(pass|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 _KEPT_EMPTY = re.compile(r"except\b|class \w+\(.+\)")
 _STUB = re.compile(r"@(\w+\.)*(overload|abstract\w+)\b|class \w+\(.*\bProtocol\b")
 
@@ -37,9 +38,11 @@ def find_holes(text: str, language: str, start: int, end: int) -> list[tuple[int
     """
     if not _MAY_BE.search(text, start, end):
         return []
-    found = {match.span(match.lastindex or 0) for match in _TO_DO.finditer(text)}
+    if len(text) > MAX_PARSED and end - start < MAX_PARSED:
+        first, last = parsed_start(text[:start], language), end + parsed_end(text[end : end + MAX_PARSED])
+        return [(a + first, b + first) for a, b in find_holes(text[first:last], language, start - first, end - first)]
+    found = set(_to_do(text, language))
     bodies = {hole for hole in holes(text, language) if hole[0] < hole[1]}
-    bodies |= {match.span(1) for match in _DOCUMENTED.finditer(text)}
     found |= {hole for hole in bodies if not _is_on_purpose(text, hole[0])}
     return _apart(sorted(hole for hole in found if hole[0] <= end and hole[1] >= start))
 
@@ -84,9 +87,20 @@ async def _once_more(infill: Infill, request: InfillRequest, place: Place) -> st
     return postprocess(found.candidates[0].fills[0], place)
 
 
+def _to_do(text: str, language: str) -> list[tuple[int, int]]:
+    """Where ▢ stands, and what says in code that it is to be done."""
+    matches = [*_TO_DO.finditer(text)]
+    kinds = kinds_at(text, language, (match.start(match.lastindex or 0) for match in matches))
+    return [
+        match.span(match.lastindex or 0)
+        for match, kind in zip(matches, kinds or [""] * len(matches), strict=True)
+        if match.lastindex == 1 or "string" not in kind
+    ]
+
+
 def _is_on_purpose(text: str, start: int) -> bool:
     """Whether the body at `start` is to hold nothing, as far as the lines above tell."""
-    lines = text[:start].splitlines()
+    lines = text[max(start - LOOKED_BACK, 0) : start].splitlines()
     own = len(lines[-1]) if lines else 0
     heads, is_decorator = list[str](), False
     for line in reversed(lines[:-1] if lines and not lines[-1].strip() else lines):

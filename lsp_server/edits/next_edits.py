@@ -9,15 +9,17 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from lsp_server.edits.selection import Replacement
-from sampler.text.syntax import parser_for
+from sampler.text.syntax import kinds_at
 
+MAX_PLACES = 1000
+"""More are not offered at once: nobody looks through them."""
 MIN_LINE = 6
 """Characters of a line that says enough to be the same elsewhere on purpose."""
 _NAME = re.compile(r"[^\W\d]\w*")
-_WORDS = re.compile(r"\w+")
 _WORD = re.compile(r"\w*")
 
 
@@ -76,28 +78,31 @@ def pattern_of(burst: Burst, text: str) -> Pattern | None:
     return Pattern(old_line.strip(), new_line.strip(), line_start, False)
 
 
-def follow_ups(pattern: Pattern, text: str, language: str) -> list[Replacement]:
-    """The places of the pattern's old text, those behind the change first."""
-    spans = _names(text, pattern, language) if pattern.is_name else _equal_lines(text, pattern.old)
+@lru_cache(maxsize=2)
+def follow_ups(pattern: Pattern, text: str, language: str) -> tuple[Replacement, ...]:
+    """The places of the pattern's old text, at most `MAX_PLACES`, those behind the change first.
+
+    They stay the same until the text changes, and editors ask at each move of the cursor.
+    """
+    found = _words(text, pattern) if pattern.is_name else _equal_lines(text, pattern.old)
+    behind = bisect_left(found, (pattern.at, 0))
+    nearest = sorted([*found[behind:], *found[:behind]][:MAX_PLACES])
+    spans = _names(nearest, text, language) if pattern.is_name else nearest
     ordered = sorted(spans, key=lambda span: (span[0] < pattern.at, span[0]))
-    return [Replacement(start, end, pattern.new) for start, end in ordered]
+    return tuple(Replacement(start, end, pattern.new) for start, end in ordered)
 
 
-def _names(text: str, pattern: Pattern, language: str) -> list[tuple[int, int]]:
-    """Where the name stands in code, as an attribute or not as it did; in a language without a grammar, as a word."""
-    words = [match.span() for match in _WORDS.finditer(text) if match[0] == pattern.old]
-    words = [word for word in words if _is_attribute(text, word[0]) is _is_attribute(text, pattern.at)]
-    parser = parser_for(language)
-    if parser is None or not words:
-        return words
-    root = parser.parse(text.encode("utf-8", "replace")).root_node
-    found = []
-    for start, end in words:
-        byte = len(text[:start].encode("utf-8", "replace"))
-        node = root.descendant_for_byte_range(byte, byte + 1)
-        if node is not None and "identifier" in node.type:
-            found.append((start, end))
-    return found
+def _words(text: str, pattern: Pattern) -> list[tuple[int, int]]:
+    """Where the name stands as a word, as an attribute or not as it did."""
+    wanted, is_attribute = re.compile(rf"{re.escape(pattern.old)}(?!\w)"), _is_attribute(text, pattern.at)
+    words = [word.span() for word in wanted.finditer(text) if not _is_letter(text[word.start() - 1 : word.start()])]
+    return [word for word in words if _is_attribute(text, word[0]) is is_attribute]
+
+
+def _names(words: list[tuple[int, int]], text: str, language: str) -> list[tuple[int, int]]:
+    """Of words in order those that are names in code; in a language without a grammar all."""
+    kinds = kinds_at(text, language, (start for start, _ in words))
+    return words if kinds is None else [word for word, kind in zip(words, kinds, strict=True) if "identifier" in kind]
 
 
 def _is_attribute(text: str, start: int) -> bool:
@@ -120,9 +125,13 @@ def _word_end(text: str, end: int) -> int:
 
 
 def _word_start(text: str, start: int) -> int:
-    while start > 0 and (text[start - 1].isalnum() or text[start - 1] == "_"):
+    while start > 0 and _is_letter(text[start - 1]):
         start -= 1
     return start
+
+
+def _is_letter(sign: str) -> bool:
+    return sign.isalnum() or sign == "_"
 
 
 def _lines(text: str, start: int, end: int) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import accumulate
+from itertools import accumulate, chain, zip_longest
 from os.path import commonprefix
 from typing import Any, NamedTuple
 
@@ -103,9 +103,11 @@ def replacements(selection: Selection, new: str) -> list[Replacement]:
 
 def applied(text: str, changes: Sequence[Replacement]) -> str:
     """`text` after changes that are in order and apart from each other."""
-    for change in reversed(changes):
-        text = text[: change.start] + change.text + text[change.end :]
-    return text
+    kept = zip(
+        [0, *(change.end for change in changes)], [*(change.start for change in changes), len(text)], strict=True
+    )
+    pieces = [text[start:end] for start, end in kept]
+    return "".join(chain.from_iterable(zip_longest(pieces, [change.text for change in changes], fillvalue="")))
 
 
 def _trimmed(text: str, start: int, end: int, written: str) -> Replacement:

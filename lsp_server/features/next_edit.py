@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from lsprotocol import types as lsp
 
-from lsp_server.edits.next_edits import Burst, Pattern, begun, follow_ups, pattern_of
+from lsp_server.edits.next_edits import MAX_PLACES, Burst, Pattern, begun, follow_ups, pattern_of
 from lsp_server.features.editing import Offer, Plan, Say, Target, target_of
 from lsp_server.jsonrpc import Server
 from lsp_server.workspace.documents import Document
@@ -33,7 +33,7 @@ async def plan_next(ls: Server, say: Say, uri: Any = None, everywhere: Any = Fal
     """The same change at the next place, or at all of them; raises Refusal where there is none."""
     target = target_of(ls, uri)
     pattern = _pattern(target)
-    changes = follow_ups(pattern, target.text, target.snapshot.language) if pattern else []
+    changes = follow_ups(pattern, target.text, target.snapshot.language) if pattern else ()
     if not pattern or not changes:
         raise Refusal("No other place follows from the last change.")
     chosen = sorted(changes) if everywhere is True else changes[:1]
@@ -43,14 +43,17 @@ async def plan_next(ls: Server, say: Say, uri: Any = None, everywhere: Any = Fal
 def next_offers(target: Target) -> Iterator[Offer]:
     """The next place, and all of them where there are several."""
     pattern = _pattern(target)
-    changes = follow_ups(pattern, target.text, target.snapshot.language) if pattern else []
+    changes = follow_ups(pattern, target.text, target.snapshot.language) if pattern else ()
     if not pattern or not changes:
         return
     line = target.document.position(changes[0].start).line + 1
     said, uri = f"{pattern.old} → {pattern.new}", target.snapshot.uri
     yield Offer(f"The same in line {line}: {said}", KIND, NEXT_EDIT, [uri, False], by_model=False)
     if len(changes) > 1:
-        yield Offer(f"The same at all {len(changes)} places: {said}", KIND, NEXT_EDIT, [uri, True], by_model=False)
+        which = "all" if len(changes) < MAX_PLACES else "the next"
+        yield Offer(
+            f"The same at {which} {len(changes):,} places: {said}", KIND, NEXT_EDIT, [uri, True], by_model=False
+        )
 
 
 def _pattern(target: Target) -> Pattern | None:

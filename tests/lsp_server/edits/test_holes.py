@@ -46,6 +46,10 @@ class Numbered:
         ('def f():\n    """Sum."""\n    pass\n\n\nx = 1\n', ["pass"]),
         ('def f():\r\n    """Sum."""\r\n    ...\r\n', ["..."]),
         ("def f(): ...\n", ["..."]),
+        ('def f():\n    x = "a"\n    pass\n', []),
+        ('def f():\n    """Sum."""\n    g()\n    pass\n', []),
+        ('x = """\n    pass  # TODO: it\n"""\n', []),
+        ("x = 1  # y\ndef f():\n    'Sum.'\n    pass\n", ["pass"]),
         ("try:\n    f()\nexcept E:\n    pass\n", []),
         ("try:\n    f()\nexcept E:\n    # TODO: tell\n    pass\n", ["pass"]),
         ("class E(Exception):\n    pass\n", []),
@@ -65,6 +69,12 @@ def test_what_a_hole_is(text: str, found: list[str]) -> None:
 def test_holes_outside_the_range_are_left() -> None:
     text = "def f():\n    pass\ndef g():\n    pass\n"
     assert find_holes(text, "python", 0, 20) == [(13, 17)]
+
+
+def test_holes_of_a_long_document_are_found_where_they_are_looked_for() -> None:
+    text = "".join(f"def f{n}():\n    pass\n\n\n" for n in range(12_000))
+    start = text.index("pass", len(text) // 2)
+    assert find_holes(text, "python", start, start + 4) == [(start, start + 4)]
 
 
 async def test_all_holes_go_into_one_group() -> None:

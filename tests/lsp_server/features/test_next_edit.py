@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsp_server.edits.next_edits import begun, changed, follow_ups, pattern_of
-from lsp_server.edits.selection import applied
+from lsp_server.edits.next_edits import MAX_PLACES, Pattern, begun, changed, follow_ups, pattern_of
+from lsp_server.edits.selection import Replacement, applied
+from tests.support.cost import cost
 from tests.support.lsp_editor import editing_client
 
 texts = st.text(alphabet="ab \n", max_size=12)
@@ -56,8 +57,24 @@ CODE = "def f(total):\n    # total\n    s = 'total'\n    return total + sub.tota
 def test_what_follows_from_a_change(text: str, changes: list[tuple[str, str]], everywhere: str | None) -> None:
     burst, now = typed(text, *changes)
     pattern = pattern_of(burst, now)
-    found = follow_ups(pattern, now, "python") if pattern else []
+    found = follow_ups(pattern, now, "python") if pattern else ()
     assert (applied(now, sorted(found)) if found else None) == everywhere
+
+
+LINES = {"python": "ф(total)\n", "javascript": "f(total);\n", "c": "f(total); /* é */ ", "go": "f(total)\n"}
+
+
+@pytest.mark.parametrize("language", LINES)
+def test_of_many_places_the_nearest_are_offered_at_a_cost_that_grows_with_the_text(language: str) -> None:
+    text = LINES[language] * 60_000
+    at = text.index("total", len(text) // 2)
+    pattern = Pattern("total", "count", at, True)
+    found = list[Replacement]()
+    assert cost(lambda: found.extend(follow_ups(pattern, text, language))) < 20
+    assert len(found) == MAX_PLACES
+    assert [text[start:end] for start, end, _ in found[:3]] == ["total"] * 3
+    assert found[0].start == at
+    assert cost(lambda: applied(text, sorted(found))) < 5
 
 
 def test_a_change_elsewhere_begins_anew() -> None:

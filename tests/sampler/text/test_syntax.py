@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sampler.text import syntax as syntax_module
-from sampler.text.syntax import Syntax, holes, languages, parser_for, syntax_at
+from sampler.text.syntax import Syntax, holes, kinds_at, languages, parser_for, syntax_at
 from sampler.text.syntax_errors import Faults
 from sampler.text.windows import PARSED_AFTER, PARSED_BEFORE
 
@@ -188,3 +188,17 @@ def test_nothing_is_too_odd_to_be_parsed(text: str) -> None:
     assert inserted.n_errors >= 0
     assert (inserted.statement_end or 0) >= 0
     assert (inserted.block_end or 0) >= 0
+
+
+@pytest.mark.parametrize("path", SOURCES[::9], ids=lambda path: path.name)
+def test_the_kinds_at_many_places_are_those_at_each(path: Path) -> None:
+    text = f"# é 漢 😀\n{path.read_text(encoding='utf-8')}x = (\n"
+    places = [found.start() for found in re.finditer(r"\w+|[^\w\s]", text)]
+    parser = parser_for("python")
+    assert parser
+    root, found = parser.parse(text.encode()).root_node, kinds_at(text, "python", places)
+    assert found
+    for place, kind in zip(places, found, strict=True):
+        byte = len(text[:place].encode())
+        node = root.descendant_for_byte_range(byte, byte + 1)
+        assert node and kind == node.type
