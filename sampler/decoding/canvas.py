@@ -18,6 +18,7 @@ from sampler.model.families import FamilyProfile
 from sampler.model.layout import HOLE_STRIDE, Context
 from sampler.model.tokenizer import Tokenizer
 from sampler.protocol.messages import BadMessage, Edit, InfillRequest, Snippet
+from sampler.text.letters import Letters
 
 
 @dataclass(slots=True, eq=False)
@@ -33,6 +34,8 @@ class Canvas:
     spans: list[Span]
     stop_ids: frozenset[int]
     pieces: list[list[int]] = field(default_factory=list)
+    letters: Letters | None = None
+    """Of an edit: those that stay as they are."""
     locked: tuple[str, ...] = ()
     """Of an edit in place: the text before, between and behind the spans that belongs to the selection."""
     one_line: bool = False
@@ -86,10 +89,14 @@ class Canvas:
 
     def fills(self, tokenizer: Tokenizer, mask_id: int) -> tuple[str, ...]:
         """The text of each span so far; of an edit that has several spans, of all of it."""
-        texts = tuple(self.fill(span, tokenizer, mask_id) for span in self.spans)
-        if not self.locked:
-            return texts
-        return ("".join(chain.from_iterable(zip(self.locked, (*texts, ""), strict=True))),)
+        if self.letters is not None:
+            return (self.letters.kept(self._rewritten(tokenizer, mask_id)),)
+        return tuple(self.fill(span, tokenizer, mask_id) for span in self.spans)
+
+    def _rewritten(self, tokenizer: Tokenizer, mask_id: int) -> str:
+        """The new code of an edit so far, as the model spells it."""
+        texts = [tokenizer.decode_escaped(span.text_tokens(mask_id)) for span in self.spans]
+        return "".join(chain.from_iterable(zip(self.locked or ("", ""), (*texts, ""), strict=True)))
 
     def n_tokens(self, span: Span, tokenizer: Tokenizer) -> int:
         """How many tokens a span got, the end included; one that only says again what the prefix had is none."""
@@ -158,7 +165,7 @@ def _healed(request: InfillRequest, tokenizer: Tokenizer) -> tuple[list[list[int
     if len(pieces) != 2 or not pieces[0] or request.max_tokens == 1:
         return pieces, ""
     begins = tokenizer.decode(pieces[0][-1:])
-    if "\n" in begins or "\ufffd" in begins:
+    if "\n" in begins or not begins:
         return pieces, ""
     return [pieces[0][:-1], pieces[1]], begins
 
@@ -186,6 +193,7 @@ def _edit(request: InfillRequest, edit: Edit, tokenizer: Tokenizer, end_id: int,
     context = layout.suffix_first(tokenizer, head, prefix, suffix, selection)
     canvas = from_context(context, limit, frozenset({end_id}))
     canvas.spans[0].draft = draft if edit.start == "selection" else None
+    canvas.letters = Letters(edit.selection, request.instruction)
     return canvas
 
 
@@ -245,7 +253,8 @@ def _edits_in_place(
     found = []
     for lengths in sorted({tuple(max(len(tokens) + change, 1) for tokens in old) for change in changes}):
         spans = [Span(start=0, limit=n, old=tokens) for n, tokens in zip(lengths, draft, strict=True)]
-        found.append(Canvas(context, parts, spans, stop_ids, pieces, locked))
+        letters = Letters(edit.selection, request.instruction)
+        found.append(Canvas(context, parts, spans, stop_ids, pieces, letters, locked))
     return found
 
 

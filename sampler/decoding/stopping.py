@@ -46,9 +46,8 @@ def ends_of(canvas: Canvas, tokenizer: Tokenizer, mask_id: int) -> tuple[End, ..
     length = len(canvas.fill(span, tokenizer, mask_id))
     for n, own in enumerate(span.log_probs, start=1):
         log_prob += own
-        text = tokenizer.decode(span.tokens[:n])
-        at = len(text) - len(canvas.begins)
-        if (found[-1].characters if found else 0) < at <= length and not text.endswith("\ufffd"):
+        at = len(tokenizer.decode(span.tokens[:n])) - len(canvas.begins)
+        if (found[-1].characters if found else 0) < at <= length and tokenizer.is_whole(span.tokens[:n]):
             found.append(End(characters=at, certainty=math.exp(log_prob)))
     return tuple(found)
 
@@ -89,6 +88,8 @@ class Ending:
     """Tokens up to the first end: no fill is shorter."""
     _n_ends: int = 0
     _last: str = ""
+    _n_whole: int = 0
+    """Tokens read up to the last whole character: behind a broken one nothing ends any more."""
     _read: list[int] = field(default_factory=list)
     _log_prob: float = 0.0
     """That all that was read is right."""
@@ -131,13 +132,15 @@ class Ending:
             self._offer_end()
         self._read.append(token)
         self._log_prob += log_prob
+        if self.tokenizer.is_whole(self._read):
+            self._n_whole = len(self._read)
         if written.endswith("\n") and not written.startswith("\n"):
             self._offer_end()
 
     def _offer_end(self) -> None:
-        """The text so far could be all; nothing but blanks is no text."""
+        """The text so far could be all; nothing but blanks is no text, nor is half a character."""
         text = self._text.rstrip()
-        if not text or text == self._last:
+        if not text or text == self._last or self._n_whole < len(self._read):
             return
         n_faults, is_whole = self.faults.left_by(text), self.faults.is_whole(text)
         end = Stop(len(self._read), n_faults, is_whole, len(text.lstrip()), self._log_prob)

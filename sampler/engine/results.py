@@ -34,11 +34,11 @@ def _fills(canvas: Canvas, model: LoadedModel) -> tuple[str, ...]:
 
 
 def _committed(row: Row, model: LoadedModel) -> str:
-    """What of the first span will not change any more; half a character at its end is left out, as it still may."""
+    """What of the first span will not change any more."""
     span = row.canvas.spans[0]
     n_sure = row.ending.n_sure if row.ending and span.finish is None else 0
     frozen = replace(span, block=None, draft=None, tokens=span.tokens[: n_sure or None])
-    return row.canvas.fill(frozen, model.tokenizer, model.profile.mask_id).rstrip("\ufffd")
+    return row.canvas.fill(frozen, model.tokenizer, model.profile.mask_id)
 
 
 def result(job: Job, model: LoadedModel) -> InfillResult:

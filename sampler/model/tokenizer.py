@@ -62,8 +62,31 @@ class Tokenizer:
         return [list(encoding.ids) for encoding in encodings]
 
     def decode(self, ids: list[int]) -> str:
-        """The text of `ids`, reserved tokens left out; bytes that are no UTF-8 become U+FFFD."""
-        return b"".join(self.token_bytes[i] for i in ids).decode("utf-8", errors="replace")
+        """The text of `ids`, reserved tokens left out, up to the first byte that is part of no whole character.
+
+        A token can be a part of a character: until the others have come, there is nothing to show of it.
+        """
+        written = self.bytes_of(ids)
+        try:
+            return written.decode()
+        except UnicodeDecodeError as error:
+            return written[: error.start].decode()
+
+    def is_whole(self, ids: list[int]) -> bool:
+        """Whether the tokens end with a whole character, and hold no broken one."""
+        try:
+            self.bytes_of(ids).decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    def decode_escaped(self, ids: list[int]) -> str:
+        """The text of `ids`, reserved tokens left out; bytes that are no character become lone surrogates (PEP 383)."""
+        return self.bytes_of(ids).decode("utf-8", "surrogateescape")
+
+    def bytes_of(self, ids: list[int]) -> bytes:
+        """What the tokens write."""
+        return b"".join(self.token_bytes[i] for i in ids)
 
     def id(self, reserved: str) -> int:
         """The id of a reserved token, by its name with brackets; raises KeyError for any other name."""

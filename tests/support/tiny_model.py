@@ -57,6 +57,8 @@ def make_tiny_model(folder: Path, family: Literal["seedfill", "dream"] = "seedfi
     seedfill = {"block_size": 8, "languages": ["python"], "layout_version": 1}
     shape = {} if family == "seedfill" else {"qk_norm": False, "qkv_bias": True, "tie_embeddings": False}
     backbone, tokenizer = tiny_backbone(seed, **shape), tiny_tokenizer()
+    halves = [token for token in range(tokenizer.vocab_size) if not tokenizer.is_whole([token])]
+    backbone.lm_head.weight.data[halves] = 0.0  # likeliest never: random weights would break every other character
     checkpoint.save(folder, backbone, tokenizer, max_positions=2048, seedfill=seedfill)
     if family == "dream":
         edit_config(

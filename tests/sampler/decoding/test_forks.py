@@ -73,7 +73,8 @@ def test_the_candidates_are_the_best_of_all_beginnings(
         if candidate.finish == "end" and candidate.ends
     ]
     assert len(texts) == n_candidates and ranks == sorted(ranks), "few faults first, then the likelier"
-    assert texts[0] == answer(model, replace(request, n_candidates=1))[0].candidates[0].fills[0]
+    if n_candidates <= N_FORKS:  # of more, more beginnings are tried, one of which may be better
+        assert texts[0] == answer(model, replace(request, n_candidates=1))[0].candidates[0].fills[0]
 
 
 def test_no_two_rows_begin_with_the_same_two_tokens(model: LoadedModel) -> None:

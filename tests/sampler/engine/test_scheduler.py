@@ -129,13 +129,13 @@ def test_what_is_committed_stays(model: LoadedModel, policy: Policy) -> None:
     """A random model writes every kind of broken character, and line ends of all kinds."""
     heard = [
         Heard("é = '", "'\n", document=f"{seed}", stream=True, seed=seed, temperature=2.0, policy=policy, one_line=line)
-        for seed in range(6)
+        for seed in range(12)
         for line in (False, True)
     ]
     answer(model, *heard)
     for one in heard:
         assert all(later.startswith(text) for text, later in pairwise([*committed(one), fills(one)[0][0]]))
-    assert any(len(set(committed(one))) > 2 for one in heard), "it grows step by step"
+    assert any(len(set(committed(one))) > 1 for one in heard), "it grows step by step"
 
 
 def test_while_several_candidates_are_at_work_nothing_is_committed(model: LoadedModel, dream: LoadedModel) -> None:
@@ -175,7 +175,7 @@ def test_a_deadline_returns_the_finished_part(model: LoadedModel) -> None:
     board.round()
     (candidate,) = late.result.candidates
     assert candidate.finish == "deadline" and 0 < candidate.tokens < whole.result.candidates[0].tokens
-    assert fills(whole)[0][0].startswith(candidate.fills[0].rstrip("\ufffd"))
+    assert fills(whole)[0][0].startswith(candidate.fills[0])
 
 
 def test_a_deadline_that_has_passed_still_gets_a_result(model: LoadedModel) -> None:
