@@ -19,6 +19,10 @@ from sampler.text.windows import PREFIX_CHARACTERS, suffix_window
 LINE_GOES_ON = (":", "{", "(", "[", ",", "\\", ">", ";")
 """Signs after which a statement, or the next one, belongs on the next line."""
 
+LINE_CHARACTERS = 4000
+LINES_CHARACTERS = 40_000
+"""On each side of the cursor, of its line and of the lines around it, what the text filters look at."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
@@ -32,14 +36,14 @@ class Place:
 
     @cached_property
     def line_before(self) -> str:
-        """The part of the cursor's line before it."""
-        return self.before[self.before.rfind("\n") + 1 :]
+        """The part of the cursor's line before it, of a very long one the end."""
+        within = max(len(self.before) - LINE_CHARACTERS, 0)
+        return self.before[max(self.before.rfind("\n", within) + 1, within) :]
 
     @cached_property
     def line_after(self) -> str:
-        """The part of the cursor's line after it."""
-        end = self.after.find("\n")
-        return self.after if end < 0 else self.after[:end]
+        """The part of the cursor's line after it, of a very long one the beginning."""
+        return self.after[:LINE_CHARACTERS].partition("\n")[0]
 
     @property
     def inside_line(self) -> bool:
@@ -76,11 +80,11 @@ class Place:
 
     def lines_above(self, n: int) -> list[str]:
         """The last `n` lines above the cursor's, in order."""
-        return self.before.rsplit("\n", n + 1)[-n - 1 : -1]
+        return self.before[-LINES_CHARACTERS:].rsplit("\n", n + 1)[-n - 1 : -1]
 
     def lines_below(self, n: int) -> list[str]:
         """The first `n` lines below the cursor's."""
-        return self.after.split("\n", n + 1)[1 : n + 1]
+        return self.after[:LINES_CHARACTERS].split("\n", n + 1)[1 : n + 1]
 
 
 def place_at(text: str, offset: int, language: str = "plaintext") -> Place:

@@ -20,7 +20,8 @@ IMPORTS_WITHIN = 20_000
 SCOPES_WITHIN = 60_000
 """Characters above a window in which the heads of its scopes are looked for."""
 
-_IMPORT = re.compile(r"(?:import|from|use|using|require|#\s*include|const \w+ = require)\b")
+_IMPORT = re.compile(r"^(?:import|from|use|using|require|#[ \t]*include|const \w+ = require)\b.*", re.M)
+_WRITTEN = re.compile(r"^[ \t]*[^\s)\]}].*", re.M)
 _SCOPE = re.compile(
     r"\s*(?:(?:export|default|public|private|protected|static|abstract|async|pub)\s+)*"
     r"(?:def|class|function|func|fn|impl|trait|interface|struct|enum|module|namespace|type)\b"
@@ -39,18 +40,17 @@ def outlined(before: str, budget: int = PREFIX_CHARACTERS) -> str:
 
 def imports(hidden: str) -> str:
     """The import lines of `hidden`, the last ones where they are too many."""
-    lines = (line for line in hidden[:IMPORTS_WITHIN].split("\n") if _IMPORT.match(line))
-    return _last_lines(list(lines), IMPORT_CHARACTERS)
+    return _last_lines(_IMPORT.findall(hidden[:IMPORTS_WITHIN]), IMPORT_CHARACTERS)
 
 
 def scopes(hidden: str, window: str) -> str:
     """The heads in `hidden` of the classes and functions that the first line of `window` stands in, outermost first."""
     limit = _indent(next((line for line in window.split("\n") if line.strip()), ""))
     heads: list[str] = []
-    for line in reversed(hidden[-SCOPES_WITHIN:].split("\n")):
+    for line in reversed(_WRITTEN.findall(hidden[-SCOPES_WITHIN:]) if limit else ()):
         if limit == 0:
             break
-        if line.strip() and _indent(line) < limit and line.strip()[0] not in ")]}":
+        if _indent(line) < limit:
             limit = _indent(line)
             if _SCOPE.match(line):
                 heads.insert(0, line)

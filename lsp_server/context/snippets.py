@@ -56,8 +56,8 @@ def pick(before: str, after: str, neighbours: Iterable[Neighbour]) -> tuple[Snip
     first is taken.
     """
     weights = _weights(before, after)
-    for own in definitions(before + after):
-        weights.pop(own.name, None)
+    for own in _found(before[-MAX_CHARACTERS // 2 :] + after[: MAX_CHARACTERS // 2]):
+        weights.pop(own[2], None)
     found: dict[str, list[Snippet]] = {}
     for path, text in neighbours:
         for name, excerpt in definitions(text) if len(text) <= MAX_CHARACTERS else ():

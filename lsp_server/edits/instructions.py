@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 COMMENT = re.compile(r"^([ \t]*)(?:#|//|--|;)[ \t]*seedfill:[ \t]*(\S.*?)[ \t]*$", re.IGNORECASE)
 
+LONGEST = 1000
+"""Characters of a line that holds an instruction."""
+
 
 class Instruction(NamedTuple):
     """What is asked for. Characters `start` to `end` hold the comment with its line end, `end` to `last` the code."""
@@ -25,7 +28,7 @@ def instruction_at(text: str, start: int, end: int) -> Instruction | None:
     at = text.rfind("\n", 0, start) + 1
     while at <= end and at < len(text):
         line = text[at : _next_line(text, at)]
-        if found := COMMENT.match(line.rstrip("\r\n")):
+        if found := COMMENT.match(line.rstrip("\r\n")[:LONGEST]):
             first = at + len(line)
             last = _statement_end(text, first)
             return Instruction(found[2], at, first, last) if last > first else None
@@ -36,20 +39,21 @@ def instruction_at(text: str, start: int, end: int) -> Instruction | None:
 def _statement_end(text: str, start: int) -> int:
     """The end of the statement that begins on the line at `start`, its line end left out; `start` where it is blank."""
     first = text[start : _next_line(text, start)]
-    indent, at, end = _indent(first), start + len(first), start + len(first.rstrip())
+    indent, at, end, above = _indent(first), start + len(first), start + len(first.rstrip()), first
     while at < len(text) and end > start:
         line = text[at : _next_line(text, at)]
-        if line.strip() and not _goes_on(line, indent, text[start:end]):
-            break
-        end = at + len(line.rstrip()) if line.strip() else end
+        if line.strip():
+            if not _goes_on(line, indent, above):
+                break
+            end, above = at + len(line.rstrip()), line
         at += len(line)
     return end
 
 
 def _goes_on(line: str, indent: int, above: str) -> bool:
     """Deeper lines do, closing brackets do, and so does what decorators stand above."""
-    last = above.rpartition("\n")[2].strip()
-    return _indent(line) > indent or line.lstrip()[0] in ")]}" or (last.startswith("@") and _indent(line) == indent)
+    is_decorated = above.lstrip().startswith("@") and _indent(line) == indent
+    return _indent(line) > indent or line.lstrip()[0] in ")]}" or is_decorated
 
 
 def _indent(line: str) -> int:

@@ -17,6 +17,7 @@ from sampler.text.syntax import kinds_at
 
 MAX_PLACES = 1000
 """More are not offered at once: nobody looks through them."""
+LONGEST_NAME = 200
 MIN_LINE = 6
 """Characters of a line that says enough to be the same elsewhere on purpose."""
 _NAME = re.compile(r"[^\W\d]\w*")
@@ -57,8 +58,11 @@ def begun(before: str, after: str) -> Burst:
 def changed(before: str, after: str) -> tuple[int, int, int]:
     """Characters `start` to `end` of `before` became `start` to `new_end` of `after`."""
     most = min(len(before), len(after))
-    start = _longest(most, lambda n: before[:n] == after[:n])
-    n_tail = _longest(most - start, lambda n: before[len(before) - n :] == after[len(after) - n :])
+    start = _longest(most, lambda i, n: before[i : i + n] == after[i : i + n])
+    ends = len(before), len(after)
+    n_tail = _longest(
+        most - start, lambda i, n: before[ends[0] - i - n : ends[0] - i] == after[ends[1] - i - n : ends[1] - i]
+    )
     return start, len(before) - n_tail, len(after) - n_tail
 
 
@@ -125,7 +129,8 @@ def _word_end(text: str, end: int) -> int:
 
 
 def _word_start(text: str, start: int) -> int:
-    while start > 0 and _is_letter(text[start - 1]):
+    least = max(start - LONGEST_NAME, 0)
+    while start > least and _is_letter(text[start - 1]):
         start -= 1
     return start
 
@@ -139,6 +144,12 @@ def _lines(text: str, start: int, end: int) -> str:
     return text[text.rfind("\n", 0, start) + 1 : len(text) if line_end < 0 else line_end].rstrip("\r")
 
 
-def _longest(most: int, holds: Callable[[int], bool]) -> int:
-    """The largest n up to `most` for which it holds, as it does for all below; comparing halves beats characters."""
-    return bisect_left(range(1, most + 1), True, key=lambda n: not holds(n))
+def _longest(most: int, are_same: Callable[[int, int], bool]) -> int:
+    """How many characters up to `most` are the same, given whether the n behind the i-th are; each is read twice."""
+    n_same, step = 0, most
+    while step := min(step, most - n_same):
+        if are_same(n_same, step):
+            n_same += step
+        else:
+            step //= 2
+    return n_same

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from lsp_server.edits.selection import Replacement, Selection, replacements, rewrite_request, select
@@ -27,12 +28,18 @@ class Doubt(NamedTuple):
     text: str
 
 
+@lru_cache(maxsize=1)
+def _fault_lines(text: str, language: str) -> list[int]:
+    """They stay the same until the text changes, and editors ask at each move of the cursor."""
+    return fault_lines(text, language)
+
+
 def faulty_lines(text: str, language: str, start: int = 0, end: int | None = None) -> tuple[int, int] | None:
     """The first run of lines between two characters in which the grammar finds faults, as characters; None if none."""
     if len(text) > MAX_PARSED:
         return None
     first, last = text.count("\n", 0, start), text.count("\n", 0, len(text) if end is None else end)
-    found = [line for line in fault_lines(text, language) if first <= line <= last]
+    found = [line for line in _fault_lines(text, language) if first <= line <= last]
     if not found:
         return None
     run_end = found[0]

@@ -8,12 +8,15 @@ from typing import Any
 from lsprotocol import types as lsp
 
 from lsp_server.edits.holes import fill, find_holes
+from lsp_server.edits.selection import select
 from lsp_server.features.editing import Offer, Plan, Say, Target, asker, plain_range, request_options, target_of
 from lsp_server.jsonrpc import Server
 from sampler.protocol.messages import InfillRequest
 
 FILL_HOLES = "seedfill.fillHoles"
 """Arguments: the document's URI and, unless all of it is meant, a range."""
+LOOKED_AT = 20_000
+"""Characters to each side of a cursor in which holes are looked for unasked."""
 
 
 async def plan_holes(ls: Server, say: Say, uri: Any = None, span: Any = None) -> Plan:
@@ -28,11 +31,10 @@ async def plan_holes(ls: Server, say: Say, uri: Any = None, span: Any = None) ->
 
 
 def hole_offers(ls: Server, target: Target) -> Iterator[Offer]:
-    """For a range, or a cursor's line, that holds some."""
-    line_start = target.text.rfind("\n", 0, target.start) + 1
-    line_end = target.text.find("\n", target.end)
-    end = len(target.text) if line_end < 0 else line_end
-    spans = find_holes(target.text, target.snapshot.language, line_start, end)
+    """For a range, or a cursor's line, that holds some; of a very long one its part at the cursor."""
+    line = select(target.text, target.start, target.end)
+    start, end = max(line.start, target.start - LOOKED_AT), min(line.end, target.end + LOOKED_AT)
+    spans = find_holes(target.text, target.snapshot.language, start, end)
     if spans:
         title = "Fill the hole" if len(spans) == 1 else f"Fill the {len(spans)} holes"
         span = plain_range(target.document, spans[0][0], spans[-1][1])

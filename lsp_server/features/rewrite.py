@@ -15,7 +15,7 @@ from lsp_server.edits.selection import Replacement, Selection, replacements, rew
 from lsp_server.features.editing import Offer, Plan, Say, Target, asker, plain_range, request_options, target_of
 from lsp_server.jsonrpc import Server
 from lsp_server.workspace.model_facts import model_facts
-from sampler.text.rewriting import Refusal, rewrite
+from sampler.text.rewriting import MAX_SELECTION, Refusal, rewrite
 
 KIND = lsp.CodeActionKind.RefactorRewrite
 REWRITE = "seedfill.rewrite"
@@ -50,7 +50,7 @@ def rewrite_offers(ls: Server, target: Target) -> Iterator[Offer]:
         yield Offer(f"Do what the comment says: {found.text}", KIND, REWRITE, [uri, span, ""])
     if target.start < target.end:
         span = plain_range(target.document, target.start, target.end)
-        code = select(target.text, target.start, target.end).lines
+        code = select(target.text, target.start, min(target.end, target.start + MAX_SELECTION)).lines
         for preset in offered(model_facts(ls.settings.sampler.model).presets, code):
             yield Offer(preset.title, KIND, REWRITE, [uri, span, preset.instruction])
 

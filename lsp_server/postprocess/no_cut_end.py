@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lsp_server.context.context import Place
+from lsp_server.context.context import LINES_CHARACTERS, Place
 
 _LAST_WORD = re.compile(r"\w+\Z")
 
@@ -12,7 +12,7 @@ _LAST_WORD = re.compile(r"\w+\Z")
 def no_cut_end(text: str, place: Place) -> str:
     """`text`, which its writer did not bring to an end, without its last line; a single line without its last word.
 
-    A word that stands elsewhere in the document is a whole one, and may stay.
+    A word that stands elsewhere near the cursor is a whole one, and may stay.
     """
     head, newline, _ = text.rpartition("\n")
     if head.strip():
@@ -25,4 +25,5 @@ def no_cut_end(text: str, place: Place) -> str:
 
 def _is_known(word: str, place: Place, written: str) -> bool:
     whole = re.compile(rf"\b{re.escape(word)}\b")
-    return any(whole.search(text) for text in (place.before, place.after, written))
+    near = (place.before[-LINES_CHARACTERS:], place.after[:LINES_CHARACTERS], written)
+    return any(whole.search(text) for text in near)

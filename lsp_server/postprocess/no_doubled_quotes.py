@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lsp_server.context.context import Place
+from lsp_server.context.context import LINES_CHARACTERS, Place
 
 _AFTER_A_STRING = " ,)]}:;.+%\n"
 
@@ -30,7 +30,7 @@ def _is_closed(place: Place, text: str, end: int) -> bool:
     Neither behind a letter, nor as `text` closes it at `end`.
     """
     reading, closing = place.reading, place.reading.closing
-    if closing not in (place.after if place.surroundings == "text" else place.line_after):
+    if closing not in (place.after[:LINES_CHARACTERS] if place.surroundings == "text" else place.line_after):
         return False
     if reading.inserted(f"x{closing}").n_errors < reading.n_errors:
         return False

@@ -46,7 +46,7 @@ def _is_needed(ours: str, kept: str, place: Place) -> bool:
 def _rest_of_word(place: Place) -> int:
     """How many characters of the word around the cursor stand behind it: none where it stands in no word."""
     found = re.match(r"\w+", place.line_after)
-    return found.end() if found and re.search(r"\w\Z", place.line_before) else 0
+    return found.end() if found and re.search(r"\w\Z", place.line_before[-1:]) else 0
 
 
 def _begins(rest: str, repeated: str) -> bool:

@@ -12,6 +12,7 @@ MIN_LINE = 3
 MIN_WORD = 3
 """Likewise of a word's; shorter ones are looked up among the document's words."""
 
+LONGEST_WORD = 100
 _WORD_END = re.compile(r"\w+\Z")
 _WORD_START = re.compile(r"\w+")
 _NEAR = 8000
@@ -23,7 +24,7 @@ def no_repeated_start(text: str, place: Place) -> str:
     line = place.line_before.lstrip()
     if len(line.rstrip()) >= MIN_LINE and _WORD_START.search(line) and text.lstrip().startswith(line):
         return text.lstrip()[len(line) :]
-    word = _WORD_END.search(place.line_before)
+    word = _WORD_END.search(place.line_before[-LONGEST_WORD:])
     if word and text.startswith(word[0]) and _is_repeated(word[0], text, place):
         return text[len(word[0]) :]
     return text

@@ -14,6 +14,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 Encoding: TypeAlias = Literal["utf-8", "utf-16", "utf-32"]
 
+PIECE = 4096
+"""Characters of a line that are counted at once."""
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _CODECS: dict[Encoding, tuple[str, int]] = {"utf-8": ("utf-8", 1), "utf-16": ("utf-16-le", 2)}
 
@@ -165,4 +167,8 @@ def _characters(line: str, units: int, encoding: Encoding) -> int:
     most = max(min(units, len(line)), 0)
     if encoding == "utf-32" or line.isascii():
         return most
-    return bisect_right(range(1, most + 1), units, key=lambda count: _units(line[:count], encoding))
+    at = 0
+    while at < most and units >= (n := _units(piece := line[at : at + PIECE], encoding)):
+        at, units = at + len(piece), units - n
+    rest = line[at : min(at + PIECE, most)]
+    return at + bisect_right(range(1, len(rest) + 1), units, key=lambda count: _units(rest[:count], encoding))

@@ -7,6 +7,7 @@ quarter of the budget. The suffix window starts at the cursor and so stays the s
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 PREFIX_CHARACTERS = 2400
 SUFFIX_CHARACTERS = 800
@@ -19,7 +20,8 @@ PARSED_AFTER = 2_500
 
 LONG_DELIMITERS = {"python": ('"""', "'''"), "javascript": ("`",), "typescript": ("`",)}
 """What opens and closes text of several lines."""
-_LINE_END = re.compile("\n")
+_ANY_LINE = re.compile(r"(?<=\n)")
+_UNINDENTED = re.compile(r"(?<=\n)(?=[^ \t\n)\]}])")
 
 
 def prefix_window(text: str, budget: int = PREFIX_CHARACTERS) -> str:
@@ -56,16 +58,23 @@ def parsed_start(before: str, language: str) -> int:
     if earliest <= 0:
         return 0
     first = before.find("\n", earliest) + 1 or earliest
-    latest = min(earliest + PARSED_BEFORE // 2, len(before))
-    delimiters = LONG_DELIMITERS.get(language, ())
-    is_odd = {one: before.count(one, 0, first) % 2 for one in delimiters}  # the only look at all that stands before
+    latest = min(earliest + PARSED_BEFORE // 2, len(before) - 1)
+    for line in (_UNINDENTED, _ANY_LINE):
+        starts = (found.start() for found in line.finditer(before, first, latest))
+        if (start := _first_outside_strings(before, starts, language)) is not None:
+            return start
+    return first
 
-    def is_outside(line: int) -> bool:
-        return not any((is_odd[one] + before.count(one, first, line)) % 2 for one in delimiters)
 
-    starts = [first, *(found.end() for found in _LINE_END.finditer(before, first, latest))]
-    outside = [line for line in starts if line < len(before) and is_outside(line)]
-    return next((line for line in outside if before[line] not in " \t\n)]}"), (outside or [first])[0])
+def _first_outside_strings(text: str, places: Iterable[int], language: str) -> int | None:
+    """The first of places in order that stands in no string of several lines; all that stands before is looked at."""
+    is_odd, at = dict.fromkeys(LONG_DELIMITERS.get(language, ()), False), 0
+    for place in places:
+        is_odd = {one: odd ^ (text.count(one, at, place) % 2 == 1) for one, odd in is_odd.items()}
+        at = place
+        if not any(is_odd.values()):
+            return place
+    return None
 
 
 def parsed_end(after: str) -> int:
