@@ -8,12 +8,28 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from lsp_server.workspace.documents import Document, Snapshot
+from sampler.text.lexing import Token, tokens
 
 BETWEEN_CELLS = "\n\n"
-_MAGIC = re.compile(r"^([ \t]*)(?=[%!?])", re.M)
+PYTHON_MAGICS = frozenset({"time", "timeit", "capture", "prun", "debug", "memit", "mprun", "lprun", "pyinstrument"})
+"""Of a cell that is Python all the same, and what is done with it."""
+LANGUAGE_OF_MAGIC = {
+    **dict.fromkeys(("bash", "sh", "script", "system", "sx", "!"), "shellscript"),
+    **dict.fromkeys(("javascript", "js"), "javascript"),
+    **dict.fromkeys(("html", "svg"), "html"),
+    **dict.fromkeys(("python", "python2", "python3", "pypy", "cython"), "python"),
+    **{"markdown": "markdown", "latex": "latex", "perl": "perl", "ruby": "ruby", "sql": "sql", "r": "r"},
+}
+"""Of a cell that is none of the notebook's code; "plaintext" where it is not known."""
+_CELL_MAGIC = re.compile(r"\s*%%(\w+|!)(?!\w|\?)[^\n]*\n?")
+_MAY_BE = re.compile(r"^[ \t]*[%!?,;/]|\?[ \t]*\r?$", re.M)
+_LINE_END = re.compile("\n")
+_COMMAND = re.compile(r"[ \t]*(?:[%!?,;/]|[\w.*]+\?{1,2}\s*\Z)")
+"""A line that only a notebook knows: a magic, a command of a shell, a question, a call without brackets."""
 
 
 class Cell(NamedTuple):
@@ -54,23 +70,72 @@ class Notebooks:
         return next((uri for uri, cells in self._cells.items() if any(one.uri == cell for one in cells)), None)
 
     def canvas(self, snapshot: Snapshot, documents: Mapping[str, Document]) -> Canvas:
-        """`snapshot` among the other code cells of its notebook and language; as it is where it is no cell."""
+        """`snapshot` among the other code cells of its notebook and language; as it is where it is no cell.
+
+        A cell whose first line makes it another language's is alone, and of that language.
+        """
         holder = self.holder(snapshot.uri)
         cells = [cell for cell in self._cells.get(holder or "", []) if cell.is_code or cell.uri == snapshot.uri]
         at = next((n for n, cell in enumerate(cells) if cell.uri == snapshot.uri), None)
         if at is None:
             return Canvas(snapshot, 0)
+        if (language := language_of(snapshot.text, snapshot.language)) is not None:
+            return Canvas(dataclasses.replace(snapshot, language=language), 0)
         above, below = (_texts(some, snapshot.language, documents) for some in (cells[:at], cells[at + 1 :]))
         before = "".join(text + BETWEEN_CELLS for text in above)
         after = "".join(BETWEEN_CELLS + text for text in below)
         return Canvas(dataclasses.replace(snapshot, text=before + snapshot.text + after), len(before))
 
 
+def language_of(cell: str, language: str) -> str | None:
+    """The language of a Python notebook's cell that a magic hands to another program; None where it is the notebook's.
+
+    That magic stands on the first line that is not blank, as IPython has it (`inputtransformer2`), or below such as
+    only time what is Python.
+    """
+    magic = _cell_magic(cell, language)
+    while magic is not None and magic[1] in PYTHON_MAGICS:
+        cell = cell[magic.end() :]
+        magic = _cell_magic(cell, language)
+    return None if magic is None else LANGUAGE_OF_MAGIC.get(magic[1].lower(), "plaintext")
+
+
+def _cell_magic(cell: str, language: str) -> re.Match[str] | None:
+    return _CELL_MAGIC.match(cell) if language == "python" else None
+
+
 def _texts(cells: Sequence[Cell], language: str, documents: Mapping[str, Document]) -> list[str]:
     found = [documents[cell.uri] for cell in cells if cell.uri in documents]
-    return [_as_code(one.text) for one in found if one.language == language and not one.text.startswith("%%")]
+    ours = [one.text for one in found if one.language == language and language_of(one.text, language) is None]
+    return [as_code(text) if language == "python" else text.strip("\n") for text in ours]
 
 
-def _as_code(text: str) -> str:
-    """`text` with the commands that only a notebook knows as comments."""
-    return _MAGIC.sub(r"\1# ", text).strip("\n")
+@lru_cache(maxsize=512)
+def as_code(text: str) -> str:
+    """A Python cell with the commands that only a notebook knows as comments.
+
+    One stands where a statement could begin: not in a string or between brackets, and not on a line that goes on from
+    the one before. What a command's own line goes on to belongs to it.
+    """
+    inside = _inside(text) if _MAY_BE.search(text) else set()
+    lines, at, goes_on, is_command = list[str](), 0, False, False
+    for line in text.split("\n"):
+        if not goes_on:
+            is_command = at not in inside and _COMMAND.match(line) is not None
+        indent = len(line) - len(line.lstrip(" \t"))
+        lines.append(f"{line[:indent]}# {line[indent:]}" if is_command and line.strip() else line)
+        goes_on = line.rstrip("\r").endswith("\\")
+        at += len(line) + 1
+    return "\n".join(lines).strip("\n")
+
+
+def _inside(text: str) -> set[int]:
+    """The lines, by the characters they begin at, that begin in a string or between brackets."""
+    found, depth, at = set[int](), 0, 0
+    for token in (*tokens(text, "python"), Token("comment", len(text), len(text), "", None)):
+        first = at if depth else token.start
+        found.update(line_end.end() for line_end in _LINE_END.finditer(text, first, token.end))
+        if token.kind == "code":
+            depth = max(depth + (1 if token.opened in "([{" else -1), 0)
+        at = token.end
+    return found

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lsp_server.workspace.documents import Document
-from lsp_server.workspace.notebooks import Cell, Notebooks
+from lsp_server.workspace.notebooks import Cell, Notebooks, as_code, language_of
 from tests.lsp_server.features.test_inline_completion import INLINE, Editor, editing
 
 NOTEBOOK = "file:///w/analysis.ipynb"
@@ -36,6 +36,16 @@ def notebook(*texts: str, languages: tuple[str, ...] = ()) -> tuple[Notebooks, d
         (("a", "SELECT", "b"), ("python", "sql", "python"), 2, "a\n\n", ""),
         (("%matplotlib inline\nimport os\n!ls\n", "b"), (), 1, "# %matplotlib inline\nimport os\n# !ls\n\n", ""),
         (("%%bash\nls", "b"), (), 1, "", ""),
+        (("%%time\nimport os", "b"), (), 1, "# %%time\nimport os\n\n", ""),
+        (("\n%%capture out\n%%time\na = 1", "b"), (), 1, "# %%capture out\n# %%time\na = 1\n\n", ""),
+        (("\n  \n  %%bash\nls", "b"), (), 1, "", ""),
+        (("a\n%%bash\nls", "b"), (), 1, "a\n# %%bash\nls\n\n", ""),
+        (("%%time\n%%bash\nls", "b"), (), 1, "", ""),
+        (("%%nobody_knows\nls", "b"), (), 1, "", ""),
+        (("%%time?", "b"), (), 1, "# %%time?\n\n", ""),
+        (("%%bash\nls", "b"), ("sql", "sql"), 1, "%%bash\nls\n\n", ""),
+        (("a", "%%time\nb", "c"), (), 1, "a\n\n", "\n\nc"),
+        (("a", "%%bash\nls", "c"), (), 1, "", ""),
         (("%time x", "b"), (), 0, "", "\n\nb"),  # the cursor's own cell stays as it is
         (("words", "b"), ("markdown", "python"), 0, "", ""),
     ],
@@ -47,6 +57,56 @@ def test_a_cell_stands_among_the_others(
     canvas = notebooks.canvas(documents[uri(cell)].snapshot(), documents)
     assert canvas.snapshot.text == before + texts[cell] + after
     assert canvas.origin == len(before)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("%matplotlib inline\nx = 1", "# %matplotlib inline\nx = 1"),
+        ("if a:\n    !ls\n    b()", "if a:\n    # !ls\n    b()"),
+        ("x = (a\n  % b)", "x = (a\n  % b)"),
+        ("x = a \\\n  % b", "x = a \\\n  % b"),
+        ("f(\n  'a)',\n%b\n)\n%pwd", "f(\n  'a)',\n%b\n)\n# %pwd"),
+        ('"""\n% a\n!b\n"""\n!c', '"""\n% a\n!b\n"""\n# !c'),
+        ("x = [  # it's ]\n%a\n]", "x = [  # it's ]\n%a\n]"),
+        ("x = (\n%a", "x = (\n%a"),
+        ("x = '\n%a", "x = '\n# %a"),
+        ("!ls \\\n  -l\nx", "# !ls \\\n  # -l\nx"),
+        ("x.head?\n?y\nz??\r\nw", "# x.head?\n# ?y\n# z??\r\nw"),
+        ("# is it?\nx = 'a?'\n", "# is it?\nx = 'a?'"),
+        ("/f x\n,g y", "# /f x\n# ,g y"),
+        ("\nx = a % b\n\n", "x = a % b"),
+    ],
+)
+def test_commands_of_a_notebook_are_comments_where_a_statement_could_begin(cell: str, expected: str) -> None:
+    assert as_code(cell) == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "language"),
+    [
+        ("%%bash\nls", "shellscript"),
+        ("\n\n%%javascript\nf()", "javascript"),
+        ("%%HTML\n<p>", "html"),
+        ("%%! \nls", "shellscript"),
+        ("%%writefile a.py\nx", "plaintext"),
+        ("%%time\n%%sh\nls", "shellscript"),
+        ("%%time\nx", None),
+        ("%%timeit -n 3 x = 1\nx", None),
+        ("x\n%%bash", None),
+        ("%bash", None),
+        ("%%bash?", None),
+        ("", None),
+    ],
+)
+def test_a_magic_says_whose_language_a_cell_is(cell: str, language: str | None) -> None:
+    assert language_of(cell, "python") == language
+
+
+def test_a_cell_of_another_language_is_read_as_that() -> None:
+    notebooks, documents = notebook("a", "%%bash\nls", "b")
+    assert notebooks.canvas(documents[uri(1)].snapshot(), documents).snapshot.language == "shellscript"
+    assert notebooks.canvas(documents[uri(2)].snapshot(), documents).snapshot.language == "python"
 
 
 def test_cells_can_be_moved_about() -> None:
