@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from lsp_server.workspace.documents import Document, Snapshot
-from sampler.text.lexing import Token, tokens
+from sampler.text.lexing import tokens
 
 BETWEEN_CELLS = "\n\n"
 PYTHON_MAGICS = frozenset({"time", "timeit", "capture", "prun", "debug", "memit", "mprun", "lprun", "pyinstrument"})
@@ -27,8 +27,9 @@ LANGUAGE_OF_MAGIC = {
 """Of a cell that is none of the notebook's code; "plaintext" where it is not known."""
 _CELL_MAGIC = re.compile(r"\s*%%(\w+|!)(?!\w|\?)[^\n]*\n?")
 _MAY_BE = re.compile(r"^[ \t]*[%!?,;/]|\?[ \t]*\r?$", re.M)
-_LINE_END = re.compile("\n")
-_COMMAND = re.compile(r"[ \t]*(?:[%!?,;/]|[\w.*]+\?{1,2}\s*\Z)")
+_LINE_END = re.compile(r"(?<!\\)(?<!\\\r)\n")
+_WRITTEN = re.compile(r"^([ \t]*)(?=\S)", re.M)
+_COMMAND = re.compile(r"[ \t]*(?:[%!?,;/]|[\w.*]+\?{1,2}[ \t]*\r?$)", re.M)
 """A line that only a notebook knows: a magic, a command of a shell, a question, a call without brackets."""
 
 
@@ -117,25 +118,60 @@ def as_code(text: str) -> str:
     One stands where a statement could begin: not in a string or between brackets, and not on a line that goes on from
     the one before. What a command's own line goes on to belongs to it.
     """
-    inside = _inside(text) if _MAY_BE.search(text) else set()
-    lines, at, goes_on, is_command = list[str](), 0, False, False
-    for line in text.split("\n"):
-        if not goes_on:
-            is_command = at not in inside and _COMMAND.match(line) is not None
-        indent = len(line) - len(line.lstrip(" \t"))
-        lines.append(f"{line[:indent]}# {line[indent:]}" if is_command and line.strip() else line)
-        goes_on = line.rstrip("\r").endswith("\\")
-        at += len(line) + 1
-    return "\n".join(lines).strip("\n")
+    pieces, at = list[str](), 0
+    for start, end in _commands(text) if _MAY_BE.search(text) else ():
+        pieces += text[at:start], _WRITTEN.sub(r"\1# ", text[start:end])
+        at = end
+    return "".join([*pieces, text[at:]]).strip("\n")
 
 
-def _inside(text: str) -> set[int]:
-    """The lines, by the characters they begin at, that begin in a string or between brackets."""
-    found, depth, at = set[int](), 0, 0
-    for token in (*tokens(text, "python"), Token("comment", len(text), len(text), "", None)):
-        first = at if depth else token.start
-        found.update(line_end.end() for line_end in _LINE_END.finditer(text, first, token.end))
+def _commands(text: str) -> Iterator[tuple[int, int]]:
+    """From where to where commands stand: their lines whole, whatever they hold of brackets and quotes."""
+    waiting, at = _Ahead(text), 0
+    while at < len(text):
+        if _COMMAND.match(text, at):
+            end = _line_end(text, at, len(text))
+            yield at, end
+            waiting.skip(end)
+        else:
+            end = _statement_end(text, at, waiting)
+        at = end
+
+
+class _Ahead:
+    """The tokens of a text with the next one known."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = tokens(text, "python")
+        self.token = next(self._tokens, None)
+
+    def step(self) -> None:
+        """On to the one behind it."""
+        self.token = next(self._tokens, None)
+
+    def skip(self, end: int) -> None:
+        """Past what begins before character `end`; what would go on behind it is none."""
+        while self.token is not None and self.token.start < end:
+            if self.token.end > end:
+                self._tokens = tokens(self._text, "python", end)
+            self.step()
+
+
+def _statement_end(text: str, start: int, waiting: _Ahead) -> int:
+    """The end of the first line that ends outside of strings and brackets."""
+    end, depth = start, 0
+    while token := waiting.token:
+        if depth == 0 and (found := _LINE_END.search(text, end, token.start)):
+            return found.end()
         if token.kind == "code":
             depth = max(depth + (1 if token.opened in "([{" else -1), 0)
-        at = token.end
-    return found
+        end = token.end
+        waiting.step()
+    return len(text) if depth else _line_end(text, end, len(text))
+
+
+def _line_end(text: str, start: int, stop: int) -> int:
+    """Where a line has ended that goes on at `start`, backslashes before line ends looked through."""
+    found = _LINE_END.search(text, start, stop)
+    return found.end() if found else stop

@@ -227,10 +227,10 @@ def lexed_at(before: str, after: str, language: str) -> Lexed:
     return Lexed(language, head + tail, len(head), len(head))
 
 
-def tokens(text: str, language: str) -> Iterator[Token]:
-    """The comments, strings and brackets of a text, in order; of a language without a table brackets alone."""
+def tokens(text: str, language: str, start: int = 0) -> Iterator[Token]:
+    """Comments, strings and brackets of a text from a character on; of a language without a table brackets alone."""
     opening, patterns = _lexer(language)
-    found = opening.search(text)
+    found = opening.search(text, start)
     while found is not None:
         if found.lastgroup == "bracket":
             token = Token("code", found.start(), found.end(), found[0], "")

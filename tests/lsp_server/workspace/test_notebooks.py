@@ -75,6 +75,8 @@ def test_a_cell_stands_among_the_others(
         ("x.head?\n?y\nz??\r\nw", "# x.head?\n# ?y\n# z??\r\nw"),
         ("# is it?\nx = 'a?'\n", "# is it?\nx = 'a?'"),
         ("/f x\n,g y", "# /f x\n# ,g y"),
+        ("!echo '(\n%pwd\nx = (\n%a)", "# !echo '(\n# %pwd\nx = (\n%a)"),
+        ('!echo """ [\nf("""\n%a""")\n%pwd', '# !echo """ [\nf("""\n%a""")\n# %pwd'),
         ("\nx = a % b\n\n", "x = a % b"),
     ],
 )
