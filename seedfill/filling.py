@@ -8,9 +8,10 @@ from typing import Protocol, TypeAlias
 
 from sampler.protocol.messages import InfillRequest, InfillResult
 from sampler.text.hole_groups import group_pieces, hole_groups
+from sampler.text.line_ends import unix_lines
 from sampler.text.windows import prefix_window, suffix_window
 from seedfill.errors import Refused
-from seedfill.source import SourceFile, model_text
+from seedfill.source import SourceFile
 
 
 class Sampler(Protocol):
@@ -58,7 +59,7 @@ class FilledHoles:
 
 async def fill_cursor(sampler: Sampler, source: SourceFile, offset: int, options: FillOptions) -> InfillResult:
     """What belongs at `offset`, candidates best first."""
-    prefix, suffix = model_text(source.text[:offset]), model_text(source.text[offset:])
+    prefix, suffix = unix_lines(source.text[:offset]), unix_lines(source.text[offset:])
     request = _request(source, (prefix_window(prefix), suffix_window(suffix)), options)
     return await sampler.infill(request)
 
@@ -77,10 +78,10 @@ async def fill_holes(
     pieces = source.text.split(marker)
     if len(pieces) == 1:
         raise Refused(f"{source.path} has no {marker}, so there is nothing to fill.")
-    seen, language = [*map(model_text, pieces)], options.language or source.language
+    seen, language = [*map(unix_lines, pieces)], options.language or source.language
     filled, fills, confidences, results = pieces[0], [], [], []
     for group in hole_groups(pieces):
-        given = group_pieces(model_text(filled), seen, group)
+        given = group_pieces(unix_lines(filled), seen, group)
         result = await sampler.infill(_request(source, given, options))
         best = result.candidates[0]
         for hole, written in zip(group, best.fills, strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from sampler.protocol.messages import Candidate, InfillResult
+from sampler.text.line_ends import unix_lines
 
 FILL_STYLE = "bold green"
 CONTEXT_LINES = 4
@@ -53,7 +54,7 @@ def numbered_lines(segments: Sequence[Segment], *, first_line: int = 1, context:
 def _split_lines(segments: Sequence[Segment]) -> list[list[Segment]]:
     lines: list[list[Segment]] = [[]]
     for text, is_fill in segments:
-        first, *others = visible(text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
+        first, *others = visible(unix_lines(text)).split("\n")
         lines[-1].append((first, is_fill))
         lines.extend([(line, is_fill)] for line in others)
     return lines

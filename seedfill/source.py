@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from sampler.text.line_ends import newline_of
 from seedfill.errors import BadInput, CommandError, Refused
 
 _LINE_ENDING = re.compile(r"\r\n|\n|\r")
@@ -65,8 +66,7 @@ class SourceFile:
     @cached_property
     def newline(self) -> str:
         """The line ending that most lines have; "\\n" where there is none yet."""
-        endings = _LINE_ENDING.findall(self.text)
-        return max(("\n", "\r\n", "\r"), key=endings.count)
+        return newline_of(self.text)
 
     @cached_property
     def line_spans(self) -> list[tuple[int, int]]:
@@ -121,11 +121,6 @@ class SourceFile:
             replace_file(self.path, content)
         except OSError as error:
             raise CommandError(f"{self.path} cannot be written: {error.strerror}.") from None
-
-
-def model_text(text: str) -> str:
-    """`text` as the model reads it: every line ends in "\\n"."""
-    return _LINE_ENDING.sub("\n", text)
 
 
 def parse_position(text: str) -> tuple[int, int]:

@@ -11,12 +11,13 @@ from typing import NamedTuple
 from lsp_server.completion.certainty import ends_of, ends_within, worth_showing
 from lsp_server.completion.gate import Query
 from lsp_server.completion.record import Inference, Source
-from lsp_server.context.context import Place, unix_lines
+from lsp_server.context.context import Place
 from lsp_server.postprocess import Verdict
 from lsp_server.postprocess.brackets import CLOSER_OF, OPENER_OF
 from lsp_server.postprocess.no_overlap import no_overlap
 from sampler.protocol.messages import Candidate, End
 from sampler.text.lexing import tokens
+from sampler.text.line_ends import unix_lines
 
 MAX_ANSWERS = 4
 """Of one document: what is on screen, what was prepared to follow it, and what a deleted character leads back to."""

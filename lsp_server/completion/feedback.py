@@ -11,6 +11,7 @@ from lsp_server.completion.record import Record, Texts
 from lsp_server.completion.statistics import Statistics
 from lsp_server.process.clock import Clock
 from lsp_server.workspace.documents import Change, Document
+from sampler.text.line_ends import own_lines
 
 RETENTION_S = 30.0
 MAX_SHOWN = 100
@@ -99,8 +100,9 @@ class Feedback:
         self._statistics.note("accepted", language=shown.language, chars=len(text))
         if (document := documents.get(shown.uri)) is None:
             return
-        own = text.replace("\n", "\r\n") if "\r\n" in document.text else text
-        if document.text.startswith(own, shown.offset):
+        ways = (own_lines(text, document.text), text, text.replace("\n", "\r\n"))
+        own = next((way for way in ways if document.text.startswith(way, shown.offset)), None)
+        if own is not None:
             kept = Kept(text=own, start=shown.offset, end=shown.offset + len(own), kept=len(own))
             self._kept.setdefault(shown.uri, []).append(kept)
             task = asyncio.create_task(self._look_later(shown.uri, kept))

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from lsp_server.completion.gate import Query
 from lsp_server.postprocess import Verdict
 from sampler.protocol.messages import Candidate, InfillRequest, InfillResult
+from sampler.text.line_ends import unix_lines
 
 Outcome: TypeAlias = Literal["shown", "silent", "superseded", "failed"]
 Source: TypeAlias = Literal["sampler", "memory", "prepared"]
@@ -111,7 +112,7 @@ class Record:
 
 def record_of(query: Query, number: str) -> Record:
     """The record of a request that has just come."""
-    before = query.snapshot.text[query.origin : query.offset].replace("\r\n", "\n").replace("\r", "\n")
+    before = unix_lines(query.snapshot.text[query.origin : query.offset])
     return Record(
         id=number,
         uri=query.snapshot.uri,

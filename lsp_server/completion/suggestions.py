@@ -22,6 +22,7 @@ from lsp_server.context.context import Place, infill_request, path_in_workspace,
 from lsp_server.postprocess import FILTERS, Filter, Verdict, verdict
 from lsp_server.process.clock import Clock, LoopClock
 from sampler.protocol.messages import Candidate, InfillRequest, InfillResult, Snippet
+from sampler.text.line_ends import newline_of, own_lines
 
 logger = logging.getLogger(__name__)
 
@@ -270,16 +271,14 @@ def _fills(result: InfillResult, verdicts: tuple[Verdict, ...], place: Place) ->
 def _accepted(query: Query, text: str) -> tuple[str, str]:
     """What stands before and after the cursor of somebody who has accepted `text`."""
     whole = query.snapshot.text
-    own = text.replace("\n", "\r\n") if "\r\n" in whole else text
-    return whole[: query.offset] + own, whole[query.offset :]
+    return whole[: query.offset] + own_lines(text, whole), whole[query.offset :]
 
 
 def _following(query: Query, before: str, after: str, *, is_all: bool) -> Query:
     """The query of somebody between `before` and `after`, who has begun a new line where `before` completes one."""
     place = place_at(before + after, len(before), query.snapshot.language)
     if is_all and place.one_line and not place.inside_line:
-        newline = "\r\n" if "\r\n" in query.snapshot.text else "\n"
-        before += newline + place.line_before[: -len(place.line_before.lstrip())]
+        before += newline_of(query.snapshot.text) + place.line_before[: -len(place.line_before.lstrip())]
     snapshot = dataclasses.replace(query.snapshot, text=before + after)
     return dataclasses.replace(query, snapshot=snapshot, offset=len(before), invoked=False, n_candidates=1)
 

@@ -13,6 +13,7 @@ from lsp_server.workspace.documents import Snapshot
 from lsp_server.workspace.settings import Settings
 from sampler.protocol.messages import InfillRequest, Snippet
 from sampler.text.lexing import Surroundings, lexed_at
+from sampler.text.line_ends import unix_lines
 from sampler.text.syntax import Reading, Syntax, syntax_at
 from sampler.text.windows import PREFIX_CHARACTERS, suffix_window
 
@@ -128,17 +129,6 @@ def path_in_workspace(path: PurePath, folders: Iterable[PurePath]) -> str:
     """`path` from the innermost of `folders` that holds it, else its name; always with forward slashes."""
     inside = [path.relative_to(folder) for folder in folders if path.is_relative_to(folder)]
     return min(inside, key=lambda relative: len(relative.parts), default=PurePath(path.name)).as_posix()
-
-
-def unix_lines(text: str) -> str:
-    """`text` with "\\n" for every "\\r\\n"."""
-    return text.replace("\r\n", "\n") if "\r" in text else text
-
-
-def own_lines(text: str, document: str) -> str:
-    """`text` with the line ends of `document`: "\r\n" where most of its lines end so."""
-    n_windows = document.count("\r\n")
-    return text.replace("\n", "\r\n") if 2 * n_windows > document.count("\n") else text
 
 
 def _presentable(text: str) -> str:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from itertools import chain, pairwise
 
 from lsp_server.context.context import Place
-from lsp_server.edits.selection import Replacement, newline_of, seen
+from lsp_server.edits.selection import Replacement, seen
 from lsp_server.postprocess import postprocess
 from sampler.protocol.messages import InfillRequest
 from sampler.text.hole_groups import group_pieces, hole_groups
+from sampler.text.line_ends import own_lines
 from sampler.text.refilling import refill
 from sampler.text.rewriting import MAX_PARSED, Infill, Refusal
 from sampler.text.syntax import holes, kinds_at
@@ -72,9 +73,8 @@ async def fill(infill: Infill, text: str, spans: list[tuple[int, int]], request:
             if written.strip() and not fills[-1]:
                 fills[-1] = await _once_more(infill, request, place)
             filled += (fills[-1] or seen(text[slice(*spans[hole])])) + pieces[hole + 1]
-    newline = newline_of(text)
     return [
-        Replacement(start, end, written.replace("\n", newline))
+        Replacement(start, end, own_lines(written, text))
         for (start, end), written in zip(spans, fills, strict=True)
         if written and written != text[start:end]
     ]
@@ -100,7 +100,7 @@ def _to_do(text: str, language: str) -> list[tuple[int, int]]:
 
 def _is_on_purpose(text: str, start: int) -> bool:
     """Whether the body at `start` is to hold nothing, as far as the lines above tell."""
-    lines = text[max(start - LOOKED_BACK, 0) : start].splitlines()
+    lines = text[max(start - LOOKED_BACK, 0) : start].split("\n")
     own = len(lines[-1]) if lines else 0
     heads, is_decorator = list[str](), False
     for line in reversed(lines[:-1] if lines and not lines[-1].strip() else lines):

@@ -14,11 +14,12 @@ from itertools import accumulate, chain, zip_longest
 from os.path import commonprefix
 from typing import Any, NamedTuple
 
-from lsp_server.context.context import unix_lines
 from sampler.protocol.messages import InfillRequest
+from sampler.text.line_ends import own_lines, unix_lines
 from sampler.text.rewriting import Around, edit_request, merged
 
-_LINES = re.compile(r"[^\n]*\n|[^\n]+")
+_LINE_END = re.compile(r"[\r\n]")
+_LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 class Replacement(NamedTuple):
@@ -96,8 +97,8 @@ def replacements(selection: Selection, new: str) -> list[Replacement]:
     for tag, i, j, a, b in SequenceMatcher(None, [*map(seen, raw)], fresh, autojunk=False).get_opcodes():
         if tag != "equal":
             replaced = "".join(raw[i:j])
-            newline = newline_of(replaced if "\n" in replaced else text)
-            found.append(_trimmed(text, offsets[i], offsets[j], "".join(fresh[a:b]).replace("\n", newline)))
+            model = replaced if _LINE_END.search(replaced) else text
+            found.append(_trimmed(text, offsets[i], offsets[j], own_lines("".join(fresh[a:b]), model)))
     return [change for change in found if change.text or change.start < change.end]
 
 
@@ -121,11 +122,6 @@ def _trimmed(text: str, start: int, end: int, written: str) -> Replacement:
     while n_same and _splits(text, end - n_same):
         n_same -= 1
     return Replacement(start, end - n_same, written[: len(written) - n_same])
-
-
-def newline_of(text: str) -> str:
-    """The line end that most lines have."""
-    return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
 
 
 def _splits(text: str, offset: int) -> bool:

@@ -6,12 +6,12 @@ a BadMessage with one sentence.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sampler.protocol.messages import BadMessage, InfillRequest, request_from_json
+from sampler.text.line_ends import unix_lines
 from sampler.text.windows import prefix_window, suffix_window
 
 DEFAULT_MODEL = "seedfill"
@@ -108,8 +108,7 @@ def _laid_out(prompt: str) -> tuple[str, str]:
 
 
 def _windows(prefix: str, suffix: str) -> list[str]:
-    prefix, suffix = (re.sub(r"\r\n?", "\n", text) for text in (prefix, suffix))
-    return [prefix_window(prefix), suffix_window(suffix)]
+    return [prefix_window(unix_lines(prefix)), suffix_window(unix_lines(suffix))]
 
 
 def _object(value: object) -> dict[str, Any]:

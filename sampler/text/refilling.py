@@ -39,8 +39,8 @@ async def refill(infill: Infill, request: InfillRequest, rounds: int = ROUNDS) -
 
 async def _again(infill: Infill, request: InfillRequest, text: str, faults: list[int], number: int) -> InfillResult:
     """New ends for the text, put behind what is kept of it."""
-    lines = text.splitlines(keepends=True)
-    kept = "".join(lines[: max(min((line for line in faults if line >= 0), default=0), 0)])
+    n_kept = min((line for line in faults if line >= 0), default=0)
+    kept = "".join(f"{line}\n" for line in text.split("\n")[:n_kept])
     before, after = request.pieces
     asked = replace(
         request, pieces=(before + kept, after), n_candidates=N_CANDIDATES, seed=request.seed + number, stream=False

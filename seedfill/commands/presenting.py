@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sampler.protocol.messages import InfillResult
-from seedfill.source import model_text
+from sampler.text.line_ends import unix_lines
 
 if TYPE_CHECKING:
     from lsp_server.context.context import Place
@@ -43,4 +43,4 @@ def presentable_result(result: InfillResult, before: str, after: str, language: 
 def _place(before: str, after: str, language: str) -> Place:
     from lsp_server.context.context import Place
 
-    return Place(before=model_text(before), after=model_text(after), language=language)
+    return Place(before=unix_lines(before), after=unix_lines(after), language=language)

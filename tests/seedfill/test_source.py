@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sampler.text.line_ends import unix_lines
 from seedfill.errors import BadInput, CommandError, Refused
-from seedfill.source import SourceFile, model_text, parse_position, read_source
+from seedfill.source import SourceFile, parse_position, read_source
 
 
 def source_of(text: str, tmp_path: Path) -> SourceFile:
@@ -65,7 +66,7 @@ def test_every_place_has_a_line_and_column(text: str) -> None:
         for offset in range(start, end + 1):
             assert source.offset(*source.line_col(offset)) == offset
             assert source.line_col(offset) == (line, offset - start + 1)
-    assert model_text(text) == "\n".join(text[start:end] for start, end in source.line_spans)
+    assert unix_lines(text) == "\n".join(text[start:end] for start, end in source.line_spans)
 
 
 @pytest.mark.parametrize("text", ["", "5", "5:", ":5", "a:b", "1:2:3", "-1:2", "1.5:2", "²:1", " 1:1"])

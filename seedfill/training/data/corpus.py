@@ -29,6 +29,8 @@ from pathlib import Path, PurePosixPath
 from rich.console import Console
 from rich.progress import track
 
+from sampler.text.line_ends import unix_lines
+
 MANIFEST = Path(__file__).with_name("corpus_manifest.toml")
 MANIFEST_PYTHON = "3.11.7"
 """The Python whose wheels the manifest names, on Linux where they differ; they are read and never run.
@@ -168,7 +170,7 @@ def _document(package: str, path: str, language: str, data: bytes) -> Iterator[D
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return
-    yield Document(package, path, language, text.replace("\r\n", "\n").replace("\r", "\n"))
+    yield Document(package, path, language, unix_lines(text))
 
 
 class Cleaner:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from seedfill.evaluation.tasks import InfillTask
 from seedfill.training.data.corpus import Document
@@ -16,13 +17,20 @@ _CIRCLE = re.compile(r"(\S.{1,60}?)\1{3,}", re.DOTALL)
 
 def line_spans(documents: Sequence[Document], n: int, seed: int = 0) -> list[InfillTask]:
     """Rests of lines, from somewhere in the line on."""
-    rng = random.Random(f"line/{seed}")
     tasks: list[InfillTask] = []
-    while len(tasks) < n:
+    for document, start, end in islice(rests_of_lines(documents, random.Random(f"line/{seed}")), n):
+        _add(tasks, document, start, end, f"line/{len(tasks)}")
+    return tasks
+
+
+def rests_of_lines(documents: Sequence[Document], rng: random.Random) -> Iterator[tuple[Document, int, int]]:
+    """Documents, each with a character of a line and the line's end, that have something between them; without end."""
+    while True:
         document = rng.choice(documents)
         start = rng.randrange(len(document.text))
-        _add(tasks, document, start, _line_end(document.text, start), f"line/{len(tasks)}")
-    return tasks
+        end = _line_end(document.text, start)
+        if _says_something(document.text[start:end]):
+            yield document, start, end
 
 
 def block_spans(documents: Sequence[Document], n: int, seed: int = 0) -> list[InfillTask]:
@@ -50,9 +58,13 @@ def repeats(text: str) -> bool:
 
 def _add(tasks: list[InfillTask], document: Document, start: int, end: int, name: str) -> None:
     gold = document.text[start:end]
-    if len(gold.strip()) >= 3:
+    if _says_something(gold):
         prompt, suffix = document.text[:start], document.text[end:]
         tasks.append(InfillTask(task_id=f"heldout/{name}", prompt=prompt, suffix=suffix, gold=gold))
+
+
+def _says_something(gold: str) -> bool:
+    return len(gold.strip()) >= 3
 
 
 def _line_end(text: str, at: int) -> int:

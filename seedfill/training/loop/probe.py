@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import islice
 
 import torch
 
@@ -13,23 +14,7 @@ from sampler.model.checkpoint import LoadedModel
 from sampler.protocol.messages import Event, Failure, InfillRequest, InfillResult, Policy
 from sampler.text.windows import prefix_window, suffix_window
 from seedfill.training.data.corpus import Document
-
-
-def line_tasks(documents: list[Document], n_tasks: int, seed: int = 0) -> list[tuple[InfillRequest, str]]:
-    """`n_tasks` rests of lines, from somewhere in the line on, each with the text that stood there."""
-    rng = random.Random(seed)
-    tasks: list[tuple[InfillRequest, str]] = []
-    while len(tasks) < n_tasks:
-        document = rng.choice(documents)
-        at = rng.randrange(len(document.text))
-        gold = document.text[at:].split("\n", 1)[0]
-        if len(gold.strip()) >= 3:
-            pieces = (prefix_window(document.text[:at], 1_500), suffix_window(document.text[at + len(gold) :], 500))
-            request = InfillRequest(
-                document=f"{len(tasks)}", pieces=pieces, path=document.path, max_tokens=48, one_line=True
-            )
-            tasks.append((request, gold))
-    return tasks
+from seedfill.training.data.spans import rests_of_lines
 
 
 def fill(model: LoadedModel, request: InfillRequest, policy: Policy) -> InfillResult:
@@ -51,7 +36,10 @@ def fill(model: LoadedModel, request: InfillRequest, policy: Policy) -> InfillRe
 def probe(model: LoadedModel, documents: list[Document], policy: Policy, n_tasks: int = 24) -> dict[str, float]:
     """Share of rests of lines that come out exactly, and returned tokens per forward."""
     n_exact = n_tokens = n_forwards = 0
-    for request, gold in line_tasks(documents, n_tasks):
+    for document, start, end in islice(rests_of_lines(documents, random.Random(0)), n_tasks):
+        text, gold = document.text, document.text[start:end]
+        pieces = (prefix_window(text[:start], 1_500), suffix_window(text[end:], 500))
+        request = InfillRequest(document="", pieces=pieces, path=document.path, max_tokens=48, one_line=True)
         best = fill(model, request, policy).candidates[0]
         n_exact += best.fills[0].rstrip() == gold.rstrip()
         n_tokens += best.tokens

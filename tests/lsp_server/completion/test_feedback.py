@@ -78,6 +78,19 @@ async def test_a_part_and_what_is_left_of_the_answer_are_two_suggestions(tmp_pat
     assert (figures["shown"], figures["accepted"], figures["accepted_chars"]) == (2, 2, len("compute(first)"))
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("rest", ["", "b\n", "b\r\n", "b\nc\r\nd\n", "b\r\nc\nd\r\n"])
+async def test_lines_count_as_accepted_however_the_client_ends_them(tmp_path: Path, rest: str, newline: str) -> None:
+    clock = HandClock()
+    feedback = Feedback(Statistics(tmp_path), clock)
+    feedback.shown(shown("1", "x = 1\ny = 2"))
+    feedback.accepted("1@0", 0, {URI: document(f"x = 1{newline}y = 2\n{rest}")})
+    async with asyncio.timeout(10):
+        while summary(tmp_path)["retained_rate"] is None:
+            await asyncio.sleep(0)
+    assert summary(tmp_path)["retained_chars_rate"] == 1.0
+
+
 async def test_a_closed_document_is_not_looked_at(tmp_path: Path) -> None:
     feedback = Feedback(Statistics(tmp_path), HandClock())
     feedback.shown(shown("1", "one"))

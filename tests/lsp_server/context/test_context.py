@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from lsp_server.context.context import infill_request, own_lines, path_in_workspace, place_at
+from lsp_server.context.context import infill_request, path_in_workspace, place_at
 from lsp_server.workspace.documents import Snapshot
 from lsp_server.workspace.settings import settings_from
 from sampler.protocol.messages import InfillRequest, Snippet
@@ -59,14 +59,6 @@ def test_a_statement_takes_the_lines_it_needs_when_asked_by_hand() -> None:
 
 def test_the_model_sees_unix_lines() -> None:
     assert request_at("a\r\nb║\r\nc\r\n").pieces == ("a\nb", "\nc\n")
-
-
-@pytest.mark.parametrize(
-    ("document", "expected"),
-    [("", "a\nb"), ("x\ny\n", "a\nb"), ("x\r\ny\r\n", "a\r\nb"), ("x\r\ny\nz\n", "a\nb")],
-)
-def test_a_text_takes_the_line_ends_of_its_document(document: str, expected: str) -> None:
-    assert own_lines("a\nb", document) == expected
 
 
 def test_a_lone_surrogate_becomes_a_character_that_can_be_sent() -> None:

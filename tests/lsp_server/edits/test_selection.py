@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 from typing import get_args
 
@@ -74,8 +75,8 @@ def test_ten_thousand_edits_change_nothing_outside_the_selection() -> None:
 
 
 def plain(text: str) -> str:
-    """Without carriage returns, of which one that stood alone may come to stand before a line feed."""
-    return text.replace("\r", "").encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    """With one line end for one or several: a carriage return that stood alone may come to stand before a line feed."""
+    return re.sub(r"[\r\n]+", "\n", text).encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def test_lines_that_stay_are_not_touched() -> None:
