@@ -59,6 +59,13 @@ def diagnose(health: Health | None, models: list[dict[str, Any]], model_problems
     }
 
 
+def hung_process(health: Health | None) -> int | None:
+    """The process that is the service though it does not answer; None where it does, or where there is none."""
+    from sampler.protocol.client import service_process
+
+    return service_process() if health is None else None
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)

@@ -7,14 +7,13 @@ async with SamplerClient() as sampler:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
@@ -45,10 +44,14 @@ from sampler.protocol.wire import HANGS, LOST, Wire
 __all__ = ["SERVICE_COMMAND", "SamplerClient", "SamplerError", "State", "infill_sync", "stop_service"]
 
 START_TIMEOUT_S = 60.0
+GRACE_S = 3.0
+"""Beyond a request's own deadline: a service that stays silent for longer is asked whether it is there at all."""
 SILENCE_TIMEOUT_S = 300.0
-"""A request that hears nothing for so long is given up: the service hangs."""
+"""A request that hears nothing for so long is given up, though the service answers."""
 STOP_TIMEOUT_S = 20.0
-DRAIN_TIMEOUT_S = HEALTH_TIMEOUT_S = 5.0
+DRAIN_TIMEOUT_S = HEALTH_TIMEOUT_S = 3.0
+N_UNANSWERED = 2
+"""So often a process that holds the service's place may let a question go unanswered; then it hangs."""
 POLL_S = 0.05
 
 Mode: TypeAlias = Literal["shared", "private"]
@@ -95,6 +98,8 @@ class SamplerClient:
         self._process: subprocess.Popen[bytes] | None = None
         self._starting: subprocess.Popen[bytes] | None = None
         self._connecting = asyncio.Lock()
+        self._heard_at = 0.0
+        """When an event came last, of whichever request."""
         self._connected = False
         self._closed = False
 
@@ -108,9 +113,12 @@ class SamplerClient:
             raise SamplerError(f"A request may have at most {MAX_REQUEST_BYTES} bytes: send less.", "bad_input")
         for _ in range(2):
             try:
-                return await self._ask(await self._connect(), body, on_event)
+                return await self._patiently(self._ask(await self._connect(), body, on_event), _patience_s(request))
+            except _HungError:
+                self._connected = False
+                await self._replace_hung()
             except HANGS:
-                raise self._failed("The sampler service hangs: run `seedfill stop`, then try again.") from None
+                raise self._failed("The sampler service is stuck: run `seedfill stop`, then try again.") from None
             except (*LOST, _GoneError):
                 self._connected = False
         raise self._failed(f"The sampler service died twice on this request: see {log_file()}.")
@@ -120,7 +128,7 @@ class SamplerClient:
         if start:
             await self._connect()
             await self._wait_while_loading()
-        return await self._ask_health() if self._mode == "shared" or self._wire else None
+        return await self._ask_once() if self._mode == "shared" or self._wire else None
 
     async def counters(self) -> dict[str, int]:
         """What the service has counted since it began, by name; starts one where none runs and raises SamplerError."""
@@ -149,10 +157,24 @@ class SamplerClient:
 
     # — one request
 
+    async def _patiently(self, asking: Coroutine[None, None, InfillResult], patience_s: float) -> InfillResult:
+        """What `asking` gives; raises _HungError where nothing comes for long and the service answers nothing else."""
+        task = asyncio.create_task(asking)
+        try:
+            while not (await asyncio.wait({task}, timeout=patience_s))[0]:
+                is_silent = time.monotonic() - self._heard_at >= patience_s
+                if is_silent and await self._hangs() and not task.done():
+                    raise _HungError
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
     async def _ask(self, wire: Wire, body: bytes, on_event: Callable[[Event], None] | None) -> InfillResult:
         last: Event | None = None
         async with wire.stream("/v1/infill", body, silence_s=SILENCE_TIMEOUT_S) as answer:
             async for line in answer.lines:
+                self._heard_at = time.monotonic()
                 last = _event(line)
                 if answer.status == 503:
                     break
@@ -164,6 +186,25 @@ class SamplerClient:
         if isinstance(last, Failure) and answer.status != 503:
             raise SamplerError(last.message, last.kind)
         raise _GoneError
+
+    async def _hangs(self) -> bool:
+        """Whether a process is the service but lets every question go unanswered."""
+        for _ in range(N_UNANSWERED):
+            try:
+                await self._opened().call("GET", "/health", timeout_s=HEALTH_TIMEOUT_S)
+                return False
+            except HANGS:
+                continue
+            except LOST:
+                return False
+        return True
+
+    async def _replace_hung(self) -> None:
+        """End a service that hangs; the next attempt starts another."""
+        if self._place is None:
+            return
+        self._tell(State("starting", "The sampler hung and is replaced."))
+        await asyncio.to_thread(_kill, self._place)
 
     def _follow(self, event: Event) -> None:
         if isinstance(event, Loading):
@@ -192,10 +233,18 @@ class SamplerClient:
     async def _reach(self, wanted: Identity) -> None:
         """Wait until a service with the wanted identity answers; start one, replace another."""
         drained: int | None = None
+        n_hung = 0
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             self._check_open()
-            health = await self._ask_health()
+            try:
+                health = await self._ask_health()
+            except HANGS:
+                n_hung += 1
+                if n_hung >= N_UNANSWERED:
+                    await self._replace_hung()
+                    n_hung = 0
+                continue
             if health is None or health.status == "leaving" or health.pid == drained:
                 self._start()
             elif health.identity == wanted:
@@ -213,18 +262,29 @@ class SamplerClient:
 
     async def _wait_while_loading(self) -> None:
         """A request would be told when the service has loaded; without one, somebody has to ask."""
-        while (health := await self._ask_health()) is not None and health.status == "loading":
+        while (health := await self._ask_once()) is not None and health.status == "loading":
             self._check_open()
             await asyncio.sleep(POLL_S)
         if health is not None and health.status == "ready":
             self._tell(State("ready"))
 
+    async def _ask_once(self) -> Health | None:
+        try:
+            return await self._ask_health()
+        except HANGS:
+            return None
+
     async def _ask_health(self) -> Health | None:
-        """None where nobody answers, or something that is no sampler: a service that starts takes its place."""
+        """None where nobody answers, or something that is no sampler: a service that starts takes its place.
+
+        Raises one of HANGS where somebody is there and does not answer.
+        """
         try:
             answer = await self._opened().call("GET", "/health", timeout_s=HEALTH_TIMEOUT_S)
             return health_from_json(json.loads(answer))
-        except (*LOST, BadMessage, ValueError):
+        except HANGS:
+            raise
+        except (*LOST, BadMessage, ValueError, RecursionError):
             return None
 
     def _opened(self) -> Wire:
@@ -276,40 +336,73 @@ def infill_sync(
 
 def stop_service() -> bool:
     """Stop the shared service once it has finished what runs; whether there was one. Raises SamplerError."""
-    from sampler.protocol.lifetime import wait_until_left  # its lock library would double this module's import time
+    from sampler.protocol.lifetime import holder, wait_until_left  # its lock library doubles this module's import time
 
     try:
         place = shared_place()
-    except PathError as error:
+    except (PathError, OSError) as error:
         raise SamplerError(str(error)) from None
-    if wait_until_left(place, 0):
+    pid = holder(place)
+    if pid is None:
         return False
-    try:
-        pid = int(place.pid.read_text(encoding="ascii"))
-        asyncio.run(_drain_once(place, pid))
-        if not wait_until_left(place, STOP_TIMEOUT_S):
-            os.kill(pid, signal.SIGKILL)
-    except (OSError, ValueError) as error:
-        raise SamplerError(f"The process that holds {place.lock} cannot be stopped: {error}.") from None
+    if asyncio.run(_drain_once(place, pid)) and wait_until_left(place, STOP_TIMEOUT_S):
+        return True
+    _kill(place)
     if not wait_until_left(place, STOP_TIMEOUT_S):
         raise SamplerError(f"Process {pid} holds {place.lock} and does not end.")
     return True
+
+
+def service_process() -> int | None:
+    """The process that is the shared service, whether it answers or hangs; None where there is none."""
+    from sampler.protocol.lifetime import holder
+
+    try:
+        return holder(shared_place())
+    except (PathError, OSError):
+        return None
+
+
+def _kill(place: Place) -> None:
+    """End the process that holds `place`, which does not answer. Raises SamplerError."""
+    from sampler.protocol.lifetime import holder, wait_until_left
+
+    pid = holder(place)
+    try:
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+    except OSError as error:
+        raise SamplerError(f"Process {pid}, which holds {place.lock}, cannot be stopped: {error.strerror}.") from None
+    wait_until_left(place, HEALTH_TIMEOUT_S)
+
+
+def _patience_s(request: InfillRequest) -> float:
+    """How long the service may be silent before it is asked whether it is there."""
+    return (request.deadline_ms or 0) / 1000 + GRACE_S
 
 
 class _GoneError(Exception):
     """The service left before it had an answer."""
 
 
-async def _drain(wire: Wire, pid: int) -> None:
-    """Ask the service to leave, if it still is the process `pid`."""
-    with contextlib.suppress(*LOST):
+class _HungError(Exception):
+    """The service is there and answers nothing."""
+
+
+async def _drain(wire: Wire, pid: int) -> bool:
+    """Ask the service to leave, if it still is the process `pid`; whether it heard."""
+    try:
         await wire.call("POST", "/drain", json.dumps({"pid": pid}).encode(), timeout_s=DRAIN_TIMEOUT_S)
+    except LOST:
+        return False
+    return True
 
 
-async def _drain_once(place: Place, pid: int) -> None:
+async def _drain_once(place: Place, pid: int) -> bool:
     wire = Wire(place.socket)
-    await _drain(wire, pid)
+    heard = await _drain(wire, pid)
     await wire.close()
+    return heard
 
 
 def _differs(theirs: Identity, wanted: Identity) -> str:

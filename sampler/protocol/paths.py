@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 import stat
 import sys
@@ -90,8 +90,8 @@ def new_private_place() -> Place:
 def runtime_folder() -> Path:
     """The folder for sockets: in XDG_RUNTIME_DIR, or else in the state home.
 
-    Where a socket's path would grow too long, a short folder among the temporary ones stands for it.
-    Raises PathError where there are no Unix sockets.
+    Where a socket's path would grow too long, a folder among the temporary ones stands for it, under a name that nobody
+    can guess: a note in the folder itself says which. Raises PathError where there are no Unix sockets.
     """
     if sys.platform == "win32":
         raise PathError("The sampler needs Unix sockets, which Windows lacks: run Seedfill inside WSL.")
@@ -99,8 +99,40 @@ def runtime_folder() -> Path:
     folder = given / "seedfill" if given else state_folder() / "run"
     if _fits(folder):
         return folder
-    short = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
-    return Path(tempfile.gettempdir()) / f"seedfill-{os.getuid()}-{short}"
+    return _short_folder(folder)
+
+
+def is_private(folder: Path) -> bool:
+    """Whether `folder` is one of ours, no link, and nobody else may enter it."""
+    try:
+        info = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and not stat.S_IMODE(info.st_mode) & 0o077
+
+
+def _short_folder(folder: Path) -> Path:
+    """The folder that stands for one whose name is too long, made on first use and again where it was swept away."""
+    note = make_private(folder) / "place"
+    for _ in range(3):  # whoever comes second takes what the first has noted
+        with contextlib.suppress(OSError, ValueError):
+            noted = Path(note.read_text(encoding="utf-8"))
+            if is_private(noted):
+                return noted
+        _note_place(note)
+    raise PathError(f"{note} cannot be kept: set XDG_RUNTIME_DIR to a folder of your own with a short name.")
+
+
+def _note_place(note: Path) -> None:
+    fresh = note.with_name(f".place-{os.getpid()}")
+    try:
+        fresh.write_text(tempfile.mkdtemp(prefix="seedfill-"), encoding="utf-8")
+        note.unlink(missing_ok=True)
+        with contextlib.suppress(FileExistsError):
+            note.hardlink_to(fresh)
+        fresh.unlink()
+    except OSError as error:
+        raise PathError(f"{note} cannot be written ({error.strerror}): set XDG_RUNTIME_DIR.") from None
 
 
 def make_private(folder: Path) -> Path:

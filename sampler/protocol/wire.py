@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpcore
+from httpcore import SOCKET_OPTION
+
+from sampler.protocol.peers import check_place, peer_uid
 
 HANGS = httpcore.TimeoutException
 """Raised where nothing was heard for too long."""
@@ -17,6 +21,27 @@ LOST = (httpcore.NetworkError, httpcore.ProtocolError, HANGS)
 CONNECT_TIMEOUT_S = 10.0
 KEPT_S = 5.0
 """How long a connection that nobody uses is kept; the service closes its side then."""
+
+
+class _OurSockets(httpcore.AnyIOBackend):
+    """Connects to a socket of this user's, in a folder of this user's, with a process of this user's behind it."""
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109  (httpcore's own)
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """As httpcore's own; raises ConnectError where the other end is anybody else's."""
+        try:
+            check_place(Path(path))
+            stream = await super().connect_unix_socket(path, timeout, socket_options)
+            if peer_uid(stream.get_extra_info("socket")) == os.getuid():
+                return stream
+            await stream.aclose()
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from None
+        raise httpcore.ConnectError(f"{path} is served by another user.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +56,9 @@ class Wire:
     """Connections to the service that listens on `socket`, opened when they are needed."""
 
     def __init__(self, socket: Path) -> None:
-        self._pool = httpcore.AsyncConnectionPool(uds=str(socket), max_connections=None, keepalive_expiry=KEPT_S)
+        self._pool = httpcore.AsyncConnectionPool(
+            uds=str(socket), max_connections=None, keepalive_expiry=KEPT_S, network_backend=_OurSockets()
+        )
 
     async def call(self, method: str, path: str, body: bytes | None = None, *, timeout_s: float) -> bytes:
         """The whole of a short answer; raises one of LOST."""

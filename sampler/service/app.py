@@ -20,6 +20,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
@@ -41,6 +42,8 @@ from sampler.service.bodies import ClosingStream, read_json
 from sampler.service.metrics import Metrics
 
 CLOSE_TIMEOUT_S = 10.0
+PLACE_S = 0.5
+"""How often the service looks whether it can still be found."""
 
 _log = logging.getLogger("sampler")
 
@@ -95,7 +98,8 @@ class App:
     """The endpoints, the engine behind them and the clock; `leave` asks the server to stop.
 
     `failure` is the sentence that says why the engine could not be built; the app leaves by itself then.
-    `beside` is entered while the app serves, and left before the engine is closed.
+    `beside` is entered while the app serves, and left before the engine is closed. `lost` names a file of the service's
+    that is no longer its own: nobody finds it any more, so it leaves.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class App:
         idle: IdleTimes,
         leave: Callable[[], None],
         beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+        lost: Callable[[], Path | None] = lambda: None,
     ) -> None:
         self.failure: str | None = None
         self.asgi = Starlette(
@@ -122,6 +127,7 @@ class App:
         self._idle = idle
         self._stop_server = leave
         self._beside = beside
+        self._lost = lost
         self._leaving = False
         self._metrics = Metrics()
         self._started = self._last_active = time.monotonic()
@@ -204,14 +210,15 @@ class App:
     async def _life(self, _: Starlette) -> AsyncGenerator[None, None]:
         self._engine = asyncio.create_task(asyncio.to_thread(self._make_engine))
         self._engine.add_done_callback(self._engine_built)
-        clock = asyncio.create_task(self._watch_idle())
+        watches = {asyncio.create_task(self._watch_idle()), asyncio.create_task(self._watch_place())}
         try:
             async with self._beside():
                 yield
         finally:
             self._leaving = True
-            clock.cancel()
-            await asyncio.wait({clock, self._engine})
+            for watch in watches:
+                watch.cancel()
+            await asyncio.wait({*watches, self._engine})
             if self.failure is None:
                 await _close(self._engine.result())
 
@@ -239,6 +246,12 @@ class App:
             limits = dataclasses.astuple(self._idle)
             rest = min(limit - idle_s for limit in limits if limit > idle_s)
             await asyncio.sleep(max(0.01, min(rest, max(self._idle.release_s, 0.5))))  # loaded since: released again
+
+    async def _watch_place(self) -> None:
+        """Leave where the socket or the lock was taken away: another service may be there by now."""
+        while (lost := self._lost()) is None:
+            await asyncio.sleep(PLACE_S)
+        self._leave(f"{lost} is no longer this service's")
 
     def _status(self) -> Status:
         if self._leaving:

@@ -83,13 +83,14 @@ def run(options: Options, make_engine: EngineFactory = default_engine, identity:
     _log_to_file()
     try:
         me = identity or current_identity()
-        with only_service(options.place) as listener, loopback.listening(options.openai_port) as port:
+        with only_service(options.place) as tenancy, loopback.listening(options.openai_port) as port:
             app = App(
                 lambda: make_engine(options),
                 me,
                 options.idle,
                 leave=lambda: _stop(server),
                 beside=lambda: loopback.serving(port, app.events, GRACE_S),
+                lost=tenancy.lost,
             )
             server = _Server(_server_config(app))
             if options.private:
@@ -99,7 +100,7 @@ def run(options: Options, make_engine: EngineFactory = default_engine, identity:
                 print(f"Serving {options.place.socket}; the log is {log_file()}; Ctrl-C ends it.", file=sys.stderr)
             if sys.stderr and port:
                 print(loopback.described(port), file=sys.stderr, flush=True)
-            server.run(sockets=[listener])
+            server.run(sockets=[tenancy.listener])
         if app.failure:
             raise StartError(app.failure)
         return 0

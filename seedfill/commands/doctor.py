@@ -14,10 +14,10 @@ def doctor(as_json: JsonOption = False) -> None:
     Example: seedfill doctor
     """
     with stderr_console().status("Looking around …"):
-        from seedfill.doctor import diagnose
+        from seedfill.doctor import diagnose, hung_process
 
         health = running_service()
-        report = diagnose(health, *installed_models(health))
+        report = diagnose(health, *installed_models(health)) | {"hung_process": hung_process(health)}
     if as_json:
         print_json(report)
     else:
@@ -33,7 +33,7 @@ def _show(report: dict[str, Any]) -> None:
         "packages": packages,
         "device": f"{report['device']}, {report['dtype']}; matrix products {rates}",
         "cpus": f"{report['n_cpus']}, load {report['load_average']:.1f}",
-        "service": _service(report["service"]),
+        "service": _service(report["service"], report["hung_process"]),
         "models": ", ".join(_model(model) for model in report["models"]) or "none",
         "languages": ", ".join(report["languages"]) or "any",
     }
@@ -47,7 +47,9 @@ def _show(report: dict[str, Any]) -> None:
         console.print(f"[bold green]{'all well':>10}[/]")
 
 
-def _service(service: dict[str, Any] | None) -> str:
+def _service(service: dict[str, Any] | None, hung_process: int | None) -> str:
+    if hung_process is not None:
+        return f"process {hung_process} does not answer; the next request replaces it"
     if service is None:
         return "not running; the first request starts it"
     held = sum(model["bytes"] for model in service["models"] if model["loaded"])

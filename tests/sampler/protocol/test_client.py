@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
 import pytest
 
 from sampler.protocol import client as client_module
-from sampler.protocol.client import SamplerClient, SamplerError, State, infill_sync, stop_service
+from sampler.protocol.client import SamplerClient, SamplerError, State, infill_sync, service_process, stop_service
 from sampler.protocol.handshake import Health
 from sampler.protocol.launch import launch
 from sampler.protocol.messages import Event, InfillResult, Loading, Progress
@@ -317,3 +318,108 @@ def test_importing_the_client_is_light() -> None:
     program = f"import sys, sampler.protocol.client; print(*{heavy} & set(sys.modules))"
     listed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert listed.stdout.split() == []
+
+
+def sweep(home: Home) -> None:
+    """A session ends: its runtime folder goes, and another comes."""
+    shutil.rmtree(home.place.socket.parent)
+
+
+@pytest.mark.parametrize(
+    "sweep",
+    [
+        sweep,
+        lambda home: home.place.socket.unlink(),
+        lambda home: (home.place.socket.unlink(), home.place.lock.unlink()),
+    ],
+    ids=["the runtime folder", "the socket", "socket and lock"],
+)
+async def test_a_service_whose_files_are_taken_away_leaves_and_takes_nothing_of_the_next_one(
+    home: Home, sampler: SamplerClient, sweep: Callable[[Home], object]
+) -> None:
+    first = psutil.Process((await running(sampler)).pid)
+    sweep(home)
+    async with SamplerClient(command=COMMAND) as other:
+        assert await other.infill(request())
+        second = await running(other)
+        await asyncio.to_thread(eventually, lambda: not first.is_running())
+        assert second.pid != first.pid and await other.infill(request())
+    assert home.place.socket.exists() and home.place.pid.read_text() == str(second.pid)
+    assert await asyncio.to_thread(stop_service)
+    eventually(lambda: not psutil.pid_exists(second.pid))
+
+
+async def test_a_service_is_stopped_without_its_notes(home: Home, sampler: SamplerClient) -> None:
+    pid = (await running(sampler)).pid
+    home.place.pid.unlink()
+    assert service_process() == pid
+    assert await asyncio.to_thread(stop_service) and service_process() is None
+
+
+async def test_a_service_that_hangs_is_told_from_none_and_replaced(home: Home) -> None:
+    states: list[State] = []
+    async with SamplerClient(command=COMMAND, on_state=states.append) as sampler:
+        first = (await running(sampler)).pid
+        os.kill(first, signal.SIGSTOP)
+        assert await sampler.health() is None and service_process() == first
+        assert await sampler.infill(request(deadline_ms=100))
+        assert (await running(sampler)).pid != first
+    assert State("starting", "The sampler hung and is replaced.") in states
+    eventually(lambda: not psutil.pid_exists(first))
+
+
+async def test_a_service_that_hangs_is_stopped(home: Home, sampler: SamplerClient) -> None:
+    pid = (await running(sampler)).pid
+    os.kill(pid, signal.SIGSTOP)
+    assert await asyncio.to_thread(stop_service)
+    eventually(lambda: not psutil.pid_exists(pid))
+
+
+NOBODY = 65534
+as_root = pytest.mark.skipif(
+    os.getuid() != 0 or not Path("/usr/bin/python3").exists(), reason="only root can be somebody else"
+)
+
+
+def as_nobody(code: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """A program of another user, which says a line when it is ready."""
+    drop = f"import os; os.setgid({NOBODY}); os.setuid({NOBODY})\n"
+    return subprocess.Popen(["/usr/bin/python3", "-c", drop + code, *arguments], stdout=subprocess.PIPE)
+
+
+SPY = """
+import socket, sys
+listener = socket.socket(socket.AF_UNIX); listener.bind(sys.argv[1]); listener.listen(); print(1, flush=True)
+listener.settimeout(60); connection, _ = listener.accept(); print(connection.recv(1) and "read", flush=True)
+"""
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o700, 0o777], ids=["a folder of theirs", "a folder for all"])
+async def test_a_socket_of_another_user_is_never_spoken_to(home: Home, sampler: SamplerClient, mode: int) -> None:
+    folder = home.place.socket.parent
+    folder.mkdir(parents=True)
+    for open_to_all in (home.folder, *home.place.socket.parents[:2]):
+        open_to_all.chmod(0o755)
+    folder.chmod(mode)
+    if mode == 0o700:
+        os.chown(folder, NOBODY, NOBODY)
+    with as_nobody(SPY, str(home.place.socket)) as spy:
+        assert spy.stdout is not None and spy.stdout.readline() == b"1\n"
+        with pytest.raises(SamplerError, match="not a folder of yours") if mode == 0o700 else contextlib.nullcontext():
+            assert await sampler.infill(request())
+        spy.kill()
+        assert spy.stdout.read() == b""
+
+
+@as_root
+async def test_another_user_gets_no_answer(home: Home, sampler: SamplerClient) -> None:
+    await running(sampler)
+    for path in (home.folder, *home.place.socket.parents[:2]):
+        path.chmod(0o755)
+    home.place.socket.chmod(0o666)
+    ask = "import socket, sys\ns = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+    ask += "s.sendall(b'GET /health HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); s.settimeout(60)\nprint(s.recv(9))"
+    with as_nobody(ask, str(home.place.socket)) as other:
+        assert other.stdout is not None
+        assert b"HTTP" not in await asyncio.to_thread(other.stdout.read)
