@@ -18,17 +18,33 @@ CLOSER_OF = {opener: closer for closer, opener in OPENER_OF.items()}
 def is_split(text: str, at: int, place: Place) -> bool:
     """Whether a bracket or a string that opens in `text` before character `at` is closed behind it."""
     reading = _reading(place)
-    open_before, _ = paired(reading.inserted(text).brackets("inside"))
-    if any(opener < at <= closer for opener, closer in open_before):
+    if _is_pair_around(reading.inserted(text).brackets("inside"), at):
         return True
     return reading.quote is None and reading.inserted(text[:at]).at_end.quote is not None
 
 
-def disorder(text: str, place: Place) -> tuple[int, int]:
-    """How many brackets pair with none once `text` stands there, and how much else is wrong; the less the better."""
-    found = _reading(place).inserted(text)
-    _, alone = paired(found.brackets("all"))
-    return len(alone), found.n_errors
+def is_better_whole(text: str, at: int, place: Place) -> bool:
+    """Whether `text` leaves fewer brackets and strings open on its line than its first `at` characters do.
+
+    One that is open further up is not looked at: what closes it may stand further down than anybody reads.
+    """
+    reading = _reading(place)
+    whole, part = reading.inserted(text), reading.inserted(text[:at])
+    n = len(place.line_before)
+    brackets = [(bracket, place_in - whole.n_before + n) for bracket, place_in in whole.brackets("all")]
+    on_line = [(bracket, place_in) for bracket, place_in in brackets if 0 <= place_in < n + len(text)]
+    if not _is_pair_around(on_line, n + at) and whole.at_end.quote == part.at_end.quote:
+        return False
+    return _disorder(whole) < _disorder(part)
+
+
+def _is_pair_around(brackets: Brackets, at: int) -> bool:
+    return any(opener < at <= closer for opener, closer in paired(brackets)[0])
+
+
+def _disorder(reading: Reading) -> tuple[int, int]:
+    """How many brackets pair with none, and how much else is wrong."""
+    return len(paired(reading.brackets("all"))[1]), reading.n_errors
 
 
 def paired(brackets: Brackets) -> tuple[list[tuple[int, int]], Brackets]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lsp_server.context.context import Place
-from lsp_server.postprocess.brackets import disorder, is_split
+from lsp_server.postprocess.brackets import is_better_whole
 
 MIN_WORD_OVERLAP = 3
 """Fewer letters in common than this are chance: "class" before "s" is not a repetition."""
@@ -31,16 +31,16 @@ def _without_last(text: str, place: Place) -> str | None:
 
 
 def _is_needed(ours: str, kept: str, place: Place) -> bool:
-    """Whether the rest of `ours` closes what `kept` opens, and the rest of the line does not do so already.
+    """Whether the rest of `ours` closes what is open on the line, and the rest of the line does not do so already.
 
     A quote that closes nothing although it stands in a string is one of its letters.
     """
-    if not _CLOSING.search(ours, len(kept)):
+    if not kept.strip() or not _CLOSING.search(ours, len(kept)):
         return False
     quote = place.reading.quote
     if quote and quote in ours[len(kept) :] and place.reading.inserted(ours).string_end is None:
         return True
-    return is_split(ours, len(kept), place) and disorder(kept, place) > disorder(ours, place)
+    return is_better_whole(ours, len(kept), place)
 
 
 def _rest_of_word(place: Place) -> int:

@@ -159,6 +159,11 @@ class Lexed:
         """Whether it tells brackets of code from those of comments and strings."""
         return self.language in _FORMS_OF
 
+    @property
+    def n_before(self) -> int:
+        """Characters of the window before the cursor."""
+        return self.start
+
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
         """Comments, strings and brackets of the whole window, in order."""

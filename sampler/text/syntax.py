@@ -84,6 +84,8 @@ _UNQUOTED: dict[str, Surroundings] = {
 """Strings that are closed by something else than quotes, and their surroundings."""
 _WITHOUT_BRACKETS = frozenset({"markdown"})
 """Languages whose grammar knows none."""
+_UNREAD = frozenset({"preproc_arg"})
+"""Code that the grammar leaves as it is."""
 _PLACEHOLDERS = frozenset({b"pass", b"..."})
 
 
@@ -161,8 +163,16 @@ class Syntax:
 
     @property
     def knows_brackets(self) -> bool:
-        """Whether the grammar tells brackets of code from those of comments and strings."""
-        return self.language not in _WITHOUT_BRACKETS
+        """Whether the grammar tells brackets of code from those of comments and strings where the cursor stands."""
+        leaves = (self._leaf(max(self.start - 1, 0)), self._leaf(self.start))
+        return self.language not in _WITHOUT_BRACKETS and all(
+            leaf is None or leaf.type not in _UNREAD for leaf in leaves
+        )
+
+    @property
+    def n_before(self) -> int:
+        """Characters of the window before the cursor."""
+        return self._characters(0, self.start)
 
     @cached_property
     def surroundings(self) -> Surroundings:
@@ -207,7 +217,10 @@ class Syntax:
     def _string(self) -> Node | None:
         """The string that the cursor stands in, as far as the grammar paired its quotes."""
         node = next((node for node in self._around() if _is_string(node)), None)
-        return node if node is not None and node.start_byte < self.start < node.end_byte else None
+        if node is None or not node.start_byte < self.start < node.end_byte:
+            return None
+        quote = _QUOTE.search(self.source, node.start_byte)  # letters such as the f of an f-string stand before it
+        return node if quote is None or quote.start() < self.start else None
 
     def _around(self) -> Iterator[Node]:
         """The nodes around the cursor, innermost first, up to code that stands in a string."""

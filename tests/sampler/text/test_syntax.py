@@ -29,6 +29,17 @@ def syntax(marked: str, language: str = "python") -> Syntax:
         ("python", 'x = "ab║\ny = 1\n', "string"),
         ("python", 'x = "é漢😀║"\n', "string"),
         ("python", 'x = f"{a║}"\n', "code"),
+        ("python", 'x = f"{a}║"\n', "string"),
+        ("python", 'x = f"{a} ║b"\n', "string"),
+        ("python", 'x = f"{d["║"]}"\n', "string"),
+        ("python", 'x = f║"a"\n', "code"),
+        ("python", 'print("it\\"s ║)\n', "string"),
+        ("javascript", "x = /a║b/;\n", "string"),
+        ("javascript", "x = `a ${f(║)}`;\n", "code"),
+        ("javascript", "x = `a ${f(1)}║`;\n", "text"),
+        ("shellscript", "cat <<E\nit's ║\nE\n", "text"),
+        ("shellscript", 'x="$(ls ║)"\n', "code"),
+        ("c", "char c = '║';\n", "string"),
         ("python", "x = 1 # ab║\ny", "comment"),
         ("python", "x = 1 # ab\n║y", "code"),
         ("python", 'def f():\n    """words\n    x║', "text"),
@@ -188,6 +199,13 @@ def test_nothing_is_too_odd_to_be_parsed(text: str) -> None:
     assert inserted.n_errors >= 0
     assert (inserted.statement_end or 0) >= 0
     assert (inserted.block_end or 0) >= 0
+
+
+@pytest.mark.parametrize(
+    ("marked", "knows"), [("#define F(x) ║(x)\n", False), ("#define F(x) (x║)\n", False), ("int a = f(║);\n", True)]
+)
+def test_what_a_grammar_does_not_read_is_left_to_the_table(marked: str, knows: bool) -> None:
+    assert syntax(marked, "c").knows_brackets is knows
 
 
 @pytest.mark.parametrize("path", SOURCES[::9], ids=lambda path: path.name)

@@ -80,6 +80,8 @@ def test_the_pace_is_a_persons() -> None:
         ("f(║)", "x)", True),
         ("f(║)", "x", False),
         ("f(║)", "g(x)", False),
+        ("f(g(║)", "x)", False),
+        ("f(g(║))", "x)", True),
         ("x = ║ + total", "a + total", True),
         ("x = ║\nreturn x\n", "1\nreturn x", True),
         ("x = ║\n\nreturn x\n", "1\n\nreturn x\n", True),
