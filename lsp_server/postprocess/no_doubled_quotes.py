@@ -27,11 +27,14 @@ def _opens(text: str, quote: str) -> bool:
 def _is_closed(place: Place, text: str, end: int) -> bool:
     """Whether the string is closed after the cursor: then closing it before brings no fewer faults.
 
-    Neither behind a letter, nor as `text` closes it at `end`.
+    Neither behind a letter, nor as `text` closes it at `end`; unless what follows closes another string that `text`
+    opens, as in `f("├a", "b┤")`.
     """
     reading, closing = place.reading, place.reading.closing
     if closing not in (place.after[:LINES_CHARACTERS] if place.surroundings == "text" else place.line_after):
         return False
     if reading.inserted(f"x{closing}").n_errors < reading.n_errors:
         return False
-    return reading.inserted(text).n_errors >= reading.inserted(text[:end]).n_errors
+    whole, part = reading.inserted(text), reading.inserted(text[:end])
+    is_string_again = whole.at_end.quote == reading.quote and whole.string_end == end
+    return whole.n_errors > part.n_errors or (whole.n_errors == part.n_errors and not is_string_again)
