@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
 from importlib import metadata
@@ -30,6 +31,7 @@ from pygls.protocol import LanguageServerProtocol, default_converter
 from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCResponseMessage
 from pygls.uris import to_fs_path
 
+from lsp_server import lenient
 from lsp_server.completion.feedback import Feedback
 from lsp_server.completion.journal import Journal
 from lsp_server.completion.statistics import Statistics
@@ -43,6 +45,8 @@ from lsp_server.workspace.notebooks import Notebooks
 from lsp_server.workspace.settings import Settings
 from lsp_server.workspace.switches import Switches
 
+MAX_NESTED = 10_000
+"""Levels of a message to which its id is looked for, when it is refused for them."""
 MAX_LOGGED = 500
 """Characters of a complaint that go into the log."""
 
@@ -58,17 +62,23 @@ class Protocol(LanguageServerProtocol):
         """Handle one message as it came over the wire."""
         try:
             message = json.loads(body)
-        except (ValueError, RecursionError) as error:
+        except RecursionError:
+            msg_id, sentence = _id_of_nested(body), "A message is nested too deep to be read."
+            self._refuse(msg_id, JsonRpcParseError(sentence) if msg_id is None else JsonRpcInvalidRequest(sentence))
+        except ValueError as error:
             self._refuse(None, JsonRpcParseError(f"A message is not JSON: {error}"))
-            return
-        self.handle_message(message)
+        else:
+            self.handle_message(message)
 
     def handle_message(self, message: Any) -> None:
         """Handle one decoded message, whatever it holds."""
         fields = message if isinstance(message, dict) else {}
         try:
             self._check(fields)
-            super().handle_message(self._structured(fields))
+            if "method" in fields or self._is_awaited(fields["id"]):
+                super().handle_message(self._structured(fields))
+            else:
+                logger.info("Nobody waits for the answer to %s.", _in_one_line(str(fields["id"])))
         except JsonRpcException as error:
             self._give_up(fields, error)
         except Exception as error:
@@ -84,6 +94,19 @@ class Protocol(LanguageServerProtocol):
     def is_shut_down(self) -> bool:
         """Whether `shutdown` has come."""
         return bool(self._shutdown)
+
+    def _is_awaited(self, msg_id: str | int) -> bool:
+        """Whether an answer settles a request of ours: neither one that was given up, nor a request of the client's."""
+        waiting = self._request_futures.get(msg_id)
+        if msg_id in self._result_types and isinstance(waiting, Future) and not waiting.done():
+            return True
+        if self._result_types.pop(msg_id, None):
+            self._request_futures.pop(msg_id, None)
+        return False
+
+    def _handle_cancel_notification(self, msg_id: object) -> None:
+        if _is_id(msg_id):
+            super()._handle_cancel_notification(msg_id)
 
     def _check(self, message: dict[str, Any]) -> None:
         """Raise what is wrong with a message as a whole."""
@@ -114,14 +137,17 @@ class Protocol(LanguageServerProtocol):
             raise JsonRpcInvalidRequest("The server was initialized before.")
 
     def _structured(self, message: dict[str, Any]) -> Any:
-        """The typed message; raises JsonRpcInvalidParams that names the fields which are wrong.
+        """The typed message, without what in it cannot be read; raises JsonRpcInvalidParams where that is too much.
 
         The library's own way of doing this logs a traceback for each thing that a client gets wrong.
         """
+        what = message.get("method", "an answer")
         try:
-            return self._converter.structure(message, self._type_of(message))
+            found, left_out = lenient.structure(self._converter, message, self._type_of(message))
+            if left_out:
+                logger.info("Left out of %s: %s", what, _in_one_line(", ".join(left_out)))
+            return found
         except Exception as error:
-            what = message.get("method", "an answer")
             raise JsonRpcInvalidParams(f"Malformed {what}: {_faults(error)}.") from None
 
     def _type_of(self, message: dict[str, Any]) -> type[Any]:
@@ -144,9 +170,11 @@ class Protocol(LanguageServerProtocol):
     def _give_up(self, message: dict[str, Any], error: JsonRpcException) -> None:
         """Answer a request, settle what waits for a malformed answer, and note what else was lost."""
         method, msg_id = message.get("method"), message.get("id")
-        waiting = self._request_futures.get(msg_id) if method is None and _is_id(msg_id) else None
-        if isinstance(waiting, Future):
-            waiting.set_exception(error)
+        if method is None and _is_id(msg_id):
+            logger.warning("An answer cannot be read: %s", _in_one_line(error.message))
+            waiting = self._request_futures.pop(msg_id, None)
+            if isinstance(waiting, Future) and not waiting.done():
+                waiting.set_exception(error)
         elif "id" in message or "method" not in message:
             self._refuse(msg_id if _is_id(msg_id) else None, error)
         else:
@@ -295,7 +323,24 @@ class Server(LanguageServer):
 
 def file_path(uri: str) -> PurePath:
     """The path a URI stands for; the end of it where it is no file's, of an unsaved buffer for instance."""
-    return PurePath(to_fs_path(uri) or uri)
+    try:
+        return PurePath(to_fs_path(uri) or uri)
+    except ValueError:  # no URI at all
+        return PurePath(uri)
+
+
+def _id_of_nested(body: bytes) -> str | int | None:
+    """The id of a message that is nested too deep for a reader that recurses."""
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(MAX_NESTED)
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    finally:
+        sys.setrecursionlimit(limit)
+    msg_id = message.get("id") if isinstance(message, dict) and "method" in message else None
+    return msg_id if _is_id(msg_id) else None
 
 
 def _is_id(value: object) -> TypeGuard[str | int]:

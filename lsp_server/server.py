@@ -127,10 +127,10 @@ async def _read(server: Server, reader: asyncio.StreamReader) -> None:
 
 async def _parent_death(server: Server) -> None:
     await server.initialized.wait()
-    if server.process_id is None:
-        await asyncio.Event().wait()
-    else:
+    if parent.is_process_id(server.process_id):
         await parent.wait_for_death(server.process_id)
+    else:  # none was given, or nothing that could be one: the end of the input tells when to leave
+        await asyncio.Event().wait()
 
 
 async def _first_of(*awaitables: Coroutine[Any, Any, Any]) -> None:

@@ -51,14 +51,16 @@ def code_actions(ls: Server, params: lsp.CodeActionParams) -> list[lsp.CodeActio
 
 async def resolve(ls: Server, action: lsp.CodeAction) -> lsp.CodeAction:
     """Make the edit of the action that was chosen; where it is refused the person is told, and nothing changes."""
-    data = action.data
-    if not isinstance(data, dict) or data.get("command") not in PLANNERS:
-        return action
+    match action.data:
+        case {"command": str(command), "arguments": [str(uri), *rest], "version": int(version)} if command in PLANNERS:
+            pass
+        case _:
+            return action
     try:
-        document = ls.documents.get(data["arguments"][0])
-        if document is None or document.version != data["version"]:
+        document = ls.documents.get(uri)
+        if document is None or document.version != version:
             raise Refusal("The document changed since this was offered: ask again.")
-        action.edit = workspace_edit(ls, await plan(ls, data["command"], data["arguments"]))
+        action.edit = workspace_edit(ls, await plan(ls, command, [uri, *rest]))
     except Refusal as refusal:
         ls.tell(str(refusal))
     return action

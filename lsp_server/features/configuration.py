@@ -90,8 +90,8 @@ async def apply(
 
 def _settings(server: Server, configuration: Any) -> Settings:
     settings, complaints = settings_from(server.initial_options, configuration, server.overrides)
-    for complaint in complaints:
-        if complaint not in server.complaints:
-            server.complaints.add(complaint)
-            server.tell(complaint)
+    new = [complaint for complaint in complaints if complaint not in server.complaints]
+    server.complaints.update(new)
+    if new:
+        server.tell(" ".join(new))
     return settings

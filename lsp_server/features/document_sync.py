@@ -12,6 +12,7 @@ from lsp_server.features.next_edit import note_change
 from lsp_server.features.query import query_at
 from lsp_server.features.repair import clear_doubts
 from lsp_server.jsonrpc import Server
+from lsp_server.lenient import NO_VERSION
 from lsp_server.workspace.documents import Change, Document, Position
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ def did_open(server: Server, params: lsp.DidOpenTextDocumentParams) -> None:
     """Hold the document; one opened twice starts afresh. Where suggestions will be wanted, the sampler is started."""
     item = params.text_document
     server.suggestions.forget(item.uri)
-    document = Document(item.uri, _language(item.language_id), item.version, item.text, server.encoding)
+    version = _version(item.version, 0)
+    document = Document(item.uri, _language(item.language_id), version, item.text, server.encoding)
     server.documents[item.uri] = document
     if silence(query_at(server, document.snapshot(), 0), server.clock.now()) is None:
         server.report_off(None)
@@ -45,10 +47,15 @@ def did_change(server: Server, params: lsp.DidChangeTextDocumentParams) -> None:
     server.suggestions.pace.key(server.clock.now())
     if document := server.documents.get(identifier.uri):
         before = document.text
+        version = _version(identifier.version, document.version + 1)
         for change in map(_change, params.content_changes):
             server.feedback.follow(document, change)
-            document.apply([change], identifier.version)
+            document.apply([change], version)
         note_change(document, before)
+    elif whole := next((change for change in map(_change, params.content_changes) if change.start is None), None):
+        version = _version(identifier.version, 0)
+        server.documents[identifier.uri] = Document(identifier.uri, "plaintext", version, whole.text, server.encoding)
+        logger.warning("%s was changed before it was opened: its text is taken from the change.", identifier.uri)
     else:
         logger.warning("A change of %s, which is not open, was ignored.", identifier.uri)
 
@@ -64,6 +71,11 @@ def did_close(server: Server, params: lsp.DidCloseTextDocumentParams) -> None:
     server.suggestions.forget(params.text_document.uri)
     server.neighbours.forget(params.text_document.uri)
     server.feedback.forget(params.text_document.uri)
+
+
+def _version(said: int, otherwise: int) -> int:
+    """The version that a client gives a document, `otherwise` where it gives none."""
+    return otherwise if said == NO_VERSION else said
 
 
 def _language(language: lsp.LanguageKind | str) -> str:

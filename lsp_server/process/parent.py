@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 if TYPE_CHECKING:
     import psutil
@@ -23,7 +23,7 @@ async def wait_for_death(process_id: int, interval_s: float = INTERVAL_S) -> Non
 
     try:
         process = psutil.Process(process_id)
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         logger.info("The editor's process %d is not visible from here, so it is not watched.", process_id)
         await asyncio.Event().wait()
     while _is_alive(process):
@@ -37,5 +37,10 @@ def _is_alive(process: psutil.Process) -> bool:
 
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return False
+
+
+def is_process_id(value: object) -> TypeGuard[int]:
+    """Whether a client's `processId` can be that of a process."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 31

@@ -17,6 +17,7 @@ Encoding: TypeAlias = Literal["utf-8", "utf-16", "utf-32"]
 PIECE = 4096
 """Characters of a line that are counted at once."""
 _LINE_END = re.compile(r"\r\n|\n|\r")
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _CODECS: dict[Encoding, tuple[str, int]] = {"utf-8": ("utf-8", 1), "utf-16": ("utf-16-le", 2)}
 
 
@@ -119,8 +120,10 @@ class Document:
             if change.start is None or change.end is None:
                 self._set_text(change.text)
             else:
-                start, end = sorted((self.offset(change.start), self.offset(change.end)))
+                start, end = (self._cut(position) for position in sorted((change.start, change.end)))
                 self._replace(start, end, change.text)
+                self._join(start + len(change.text))
+                self._join(start)
         self.version = version
 
     def offset(self, position: Position) -> int:
@@ -129,6 +132,30 @@ class Document:
             return len(self.text)
         start, end = self._span(max(position.line, 0))
         return start + _characters(self.text[start:end], position.character, self._encoding)
+
+    def _cut(self, position: Position) -> int:
+        """`offset`, for a change: inside of a surrogate pair the character is taken apart first.
+
+        A client that counts in UTF-16 may change one half of a pair. Each half is a character here until both are
+        there again, so that the buffer is the client's at every step.
+        """
+        at = self.offset(position)
+        character = self.text[at : at + 1]
+        if self._encoding != "utf-16" or character < "\U00010000" or self.position(at).character >= position.character:
+            return at
+        pair = character.encode("utf-16-le", "surrogatepass")
+        halves = "".join(pair[i : i + 2].decode("utf-16-le", "surrogatepass") for i in (0, 2))
+        self._replace(at, at + 1, halves)
+        return at + 1
+
+    def _join(self, at: int) -> None:
+        """Make one character of the two halves of a pair that meet there."""
+        if self._encoding != "utf-16":
+            return
+        halves = self.text[max(at - 1, 0) : at + 1]
+        if _PAIR.fullmatch(halves):
+            whole = halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+            self._replace(at - 1, at + 1, whole)
 
     def position(self, offset: int) -> Position:
         """The position of `offset`, in the units that the client counts in."""

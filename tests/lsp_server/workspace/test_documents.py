@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import time
 from itertools import accumulate
 
@@ -98,12 +99,14 @@ def test_positions_and_offsets_are_inverse(text: str, encoding: Encoding) -> Non
 def test_incremental_changes_equal_a_naive_replacement(
     text: str, encoding: Encoding, changes: list[tuple[int, int, str]]
 ) -> None:
+    text = joined(text, encoding)
     buffer = document(text, encoding)
     for version, (one, other, new) in enumerate(changes, start=1):
+        new = joined(new, encoding)  # as a message carries it
         places = [offset for offset in range(len(text) + 1) if is_place(text, offset)]
         start, end = sorted((places[one % len(places)], places[other % len(places)]))
         span = (naive_position(text, start, encoding), naive_position(text, end, encoding))
-        text = text[:start] + new + text[end:]
+        text = joined(text[:start] + new + text[end:], encoding)
         buffer.apply([Change(new, *span)], version)
         assert (buffer.text, buffer.version) == (text, version)
 
@@ -159,3 +162,38 @@ def test_typing_in_a_long_buffer_is_quick() -> None:
         buffer.offset(Position(49_999, 3))
     assert time.process_time() - started < 6
     assert len(buffer.text.split("\n")[100]) > 150
+
+
+def joined(text: str, encoding: Encoding) -> str:
+    """Where units of 16 bits are counted, two halves that meet are one character."""
+    return text_of(units_of(text)) if encoding == "utf-16" else text
+
+
+PAIRS = st.text(st.sampled_from("a\n😀𝄞é"), max_size=8)
+
+
+@given(PAIRS, st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), PAIRS, st.integers(0, 3)), max_size=8))
+@settings(max_examples=300)
+def test_halves_of_surrogate_pairs_come_and_go(text: str, changes: list[tuple[int, int, str, int]]) -> None:
+    """A client that counts in UTF-16 may change any unit: the buffer is its own at every step."""
+    buffer, units = document(text), units_of(text)
+    for version, (one, other, new, cut) in enumerate(changes, start=1):
+        start, end = sorted((min(one, len(units)), min(other, len(units))))
+        typed = units_of(new)[cut:]  # may begin with half of a pair
+        span = (unit_position(units, start), unit_position(units, end))
+        buffer.apply([Change(text_of(typed), *span)], version)
+        units[start:end] = typed
+        assert buffer.text == text_of(units)
+
+
+def units_of(text: str) -> list[int]:
+    return [unit for (unit,) in struct.iter_unpack("<H", text.encode("utf-16-le", "surrogatepass"))]
+
+
+def text_of(units: list[int]) -> str:
+    return struct.pack(f"<{len(units)}H", *units).decode("utf-16-le", "surrogatepass")
+
+
+def unit_position(units: list[int], at: int) -> Position:
+    lines = "".join(chr(unit) for unit in units[:at]).split("\n")
+    return Position(len(lines) - 1, len(lines[-1]))
