@@ -159,10 +159,13 @@ def test_what_follows_the_cursor_is_never_shown_twice(written: str, before: str,
     assert not shown or not repeats_suffix(shown, before, after)
 
 
-ANYTHING = st.text("ab()[]{}:#\"'\\\n \r\t\0\ud800😀é")
+ANYTHING = st.text("abrR@()[]{}:#\"'`$/*-=<>%;\\\n \r\t\0\ud800😀é")
+SPOKEN = ["python", "javascript", "typescript", "c", "shellscript", "json", "toml", "markdown", "cobol"]
+BY_TABLE = ["go", "rust", "cpp", "csharp", "lua", "sql", "php", "haskell", "clojure", "yaml", "powershell", "html"]
 
 
-@given(ANYTHING, ANYTHING, st.integers(0, 20), st.sampled_from(["python", "javascript", "json", "cobol"]))
+@settings(max_examples=300)
+@given(ANYTHING, ANYTHING, st.integers(0, 20), st.sampled_from([*SPOKEN, *BY_TABLE]))
 def test_filters_invent_nothing_but_indentation(written: str, text: str, offset: int, language: str) -> None:
     shown = postprocess(written, place_at(text, min(offset, len(text)), language))
     assert "".join(shown.split()) in "".join(written.split())
