@@ -12,7 +12,7 @@ import {
   type StaticFeature,
   TransportKind,
 } from "vscode-languageclient/node";
-import { applyInParts } from "./edits";
+import { applyInParts } from "./applying";
 import type { Hunks } from "./hunks";
 import { showPreviews } from "./preview";
 import { serverSettings } from "./settings";

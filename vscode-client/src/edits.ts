@@ -1,9 +1,6 @@
-// Edits that the server makes: asked for with an instruction, told of when refused, shown part by part when made.
+// Edits as a person asks for them: with an instruction, or by a command of the server's on the selection.
 
-import { EndOfLine, type Memento, type QuickPickItem, Range, type TextDocument, type TextEditor, window, workspace } from "vscode";
-import type { ApplyWorkspaceEditParams, ApplyWorkspaceEditResult, ResponseError, TextEdit } from "vscode-languageclient/node";
-import { TextDocumentEdit } from "vscode-languageclient/node";
-import type { Change, Hunks } from "./hunks";
+import { type Memento, type QuickPickItem, type Range, type TextEditor, window } from "vscode";
 import type { Session } from "./session";
 
 const HISTORY = "instructions";
@@ -24,28 +21,6 @@ export async function editSelection(session: Session, command: string): Promise<
   if (!editor) return;
   const range = editor.selection.isEmpty ? [] : [plain(editor.selection)];
   await session.execute(command, editor.document.uri.toString(), ...range);
-}
-
-type Result = ApplyWorkspaceEditResult | ResponseError<void>;
-
-/** Where VS Code shows no lenses, so that parts could not be decided on. */
-const NOTEBOOK_CELL = "vscode-notebook-cell";
-
-/** Apply an edit of the server by way of `apply`, and show its parts where all is in one document. */
-export async function applyInParts(
-  { edit }: ApplyWorkspaceEditParams,
-  apply: () => Promise<Result>,
-  hunks: Hunks,
-): Promise<Result> {
-  const [change, ...others] = edit.documentChanges ?? [];
-  const isOne = change !== undefined && TextDocumentEdit.is(change) && others.length === 0;
-  const document = isOne ? workspace.textDocuments.find((open) => sameUri(open, change.textDocument.uri)) : undefined;
-  if (!isOne || !document || document.uri.scheme === NOTEBOOK_CELL) return apply();
-  const before = document.getText();
-  const changes = (change.edits as TextEdit[]).map((edit) => offsets(document, edit)).sort((a, b) => a.start - b.start);
-  const result = await apply();
-  if ("applied" in result && result.applied) hunks.show(document, before, changes);
-  return result;
 }
 
 async function askForInstruction(memory: Memento): Promise<string | undefined> {
@@ -91,15 +66,4 @@ function plain({ start, end }: Range): unknown {
     start: { line: start.line, character: start.character },
     end: { line: end.line, character: end.character },
   };
-}
-
-function sameUri(document: TextDocument, uri: string): boolean {
-  return document.uri.toString() === uri || decodeURIComponent(document.uri.toString()) === decodeURIComponent(uri);
-}
-
-function offsets(document: TextDocument, { range, newText }: TextEdit): Change {
-  const { start, end } = range;
-  const span = new Range(start.line, start.character, end.line, end.character);
-  const eol = document.eol === EndOfLine.CRLF ? "\r\n" : "\n";
-  return { start: document.offsetAt(span.start), end: document.offsetAt(span.end), text: newText.replace(/\r?\n/g, eol) };
 }
