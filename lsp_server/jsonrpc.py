@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from importlib import metadata
 from pathlib import Path, PurePath
 from typing import Any, TypeGuard, cast
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import cattrs
 from lsprotocol import types as lsp
@@ -322,11 +323,19 @@ class Server(LanguageServer):
 
 
 def file_path(uri: str) -> PurePath:
-    """The path a URI stands for; the end of it where it is no file's, of an unsaved buffer for instance."""
+    """The path a URI stands for, whatever its scheme: what `git:` shows of a file is as private as the file.
+
+    The end of it where there is no path, of an unsaved buffer for instance.
+    """
     try:
-        return PurePath(to_fs_path(uri) or uri)
+        parts = urlsplit(uri)
     except ValueError:  # no URI at all
         return PurePath(uri)
+    if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
+        return PurePath(to_fs_path(uri) or uri)
+    path = unquote(parts.path)
+    local = to_fs_path(urlunsplit(("file", "", parts.path, "", ""))) if path.startswith("/") else path
+    return PurePath(local or uri)
 
 
 def _id_of_nested(body: bytes) -> str | int | None:

@@ -43,7 +43,7 @@ class Query:
 def silence(query: Query, now: float) -> str | None:
     """Why nothing is suggested here, in one sentence, or None; secrets stay private even when asked by hand."""
     text = query.snapshot.text
-    if reason := refusal(query.path, text, query.folders) or secret_at(text, query.offset):
+    if reason := refusal(query.path, text, query.folders, by_hand=query.invoked) or secret_at(text, query.offset):
         return reason
     if query.invoked:
         return None

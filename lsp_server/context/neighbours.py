@@ -18,6 +18,7 @@ from lsp_server.completion.gate import Query
 from lsp_server.context.imported import imported_files
 from lsp_server.context.snippets import MAX_CHARACTERS, Neighbour, pick
 from lsp_server.workspace.documents import Snapshot
+from lsp_server.workspace.files import read_regular, real
 from lsp_server.workspace.privacy import refusal
 from sampler.protocol.messages import Snippet
 
@@ -84,9 +85,11 @@ class Neighbours:
 
     def _files(self, query: Query) -> Iterator[Neighbour]:
         folder = home(query.path, query.folders)
+        own = None if folder is None else real(Path(folder))
         seen = {query.path}
         for file in self._candidates(query, folder):
-            if file.path not in seen and home(file.path, query.folders) == folder:
+            is_inside = own is not None and real(Path(file.path)).is_relative_to(own)
+            if file.path not in seen and (is_inside or folder is None) and home(file.path, query.folders) == folder:
                 seen.add(file.path)
                 if refusal(file.path, file.text, query.folders) is None:
                     yield file
@@ -116,16 +119,18 @@ def read(path: Path) -> str | None:
     """The text of a file; None where there is none, it is no code, or it is too long to be looked at."""
     if path.suffix == NOTEBOOK:
         return None
+    path = real(path)
     try:
         status = path.stat()
-        return _read(path, status.st_mtime_ns) if status.st_size <= MAX_CHARACTERS and path.is_file() else None
     except (OSError, ValueError):  # no such file, or a name that no file can have
         return None
+    return _read(path, status.st_mtime_ns) if status.st_size <= MAX_CHARACTERS else None
 
 
 @lru_cache(maxsize=64)
 def _read(path: Path, mtime_ns: int) -> str | None:
+    data = read_regular(path, MAX_CHARACTERS)
     try:
-        return path.read_text(encoding="utf-8")
+        return None if data is None else data.decode("utf-8")
     except UnicodeDecodeError:
         return None

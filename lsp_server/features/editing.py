@@ -90,7 +90,7 @@ def target_of(ls: Server, uri: Any, span: Any = None) -> Target:
     if document is None:
         raise Refusal("The document is not open, so it cannot be edited.")
     snapshot = document.snapshot()
-    if reason := refusal(ls.path_of(uri), snapshot.text, ls.folders):
+    if reason := refusal(ls.path_of(uri), snapshot.text, ls.folders, by_hand=True):
         raise Refusal(reason)
     if span is None:
         return Target(document, snapshot, 0, len(snapshot.text))

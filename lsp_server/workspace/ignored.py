@@ -7,16 +7,22 @@ Patterns of an inner folder win over those of an outer one, and .seedfillignore 
 from __future__ import annotations
 
 import logging
+import stat
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
-from pathspec import GitIgnoreSpec
+from lsp_server.workspace.files import read_regular
+from lsp_server.workspace.ignore_patterns import Patterns, parse
 
 logger = logging.getLogger(__name__)
 
 MAX_DEPTH = 64
-MAX_BYTES = 1 << 20
+MAX_BYTES = 100_000
+MAX_POINTER = 4096
+MAX_COMPLAINTS = 10
+KEPT_BY = ".seedfillignore"
 
 
 def ignored_by(path: Path, folders: Iterable[Path] = ()) -> Path | None:
@@ -27,11 +33,29 @@ def ignored_by(path: Path, folders: Iterable[Path] = ()) -> Path | None:
     """
     if not path.is_absolute():
         return None
-    decision: Path | None = None
+    decision = _decision(path, folders)
+    return decision.file if decision and decision.excludes else None
+
+
+def is_kept(path: Path, folders: Iterable[Path] = ()) -> bool:
+    """Whether .seedfillignore says in so many words that `path` is not to be left alone, as in `!schema_pb2.py`."""
+    decision = _decision(path, folders) if path.is_absolute() else None
+    return decision is not None and not decision.excludes and decision.file.name == KEPT_BY
+
+
+class _Decision(NamedTuple):
+    """The file that has the last word on a path, and what it says."""
+
+    file: Path
+    excludes: bool
+
+
+def _decision(path: Path, folders: Iterable[Path]) -> _Decision | None:
+    decision = None
     for folder, file in _ignore_files(_project_folders(path, folders)):
         found = _matches(file, path.relative_to(folder).as_posix())
         if found is not None:
-            decision = file if found else None
+            decision = _Decision(file, found)
     return decision
 
 
@@ -53,39 +77,41 @@ def _is_repository(folder: Path) -> bool:
 def _ignore_files(folders: list[Path]) -> Iterator[tuple[Path, Path]]:
     """(the folder that its patterns are about, the file), those that win last."""
     for folder in folders:
-        yield folder, folder / ".git" / "info" / "exclude"
+        yield folder, _exclude_file(folder)
         yield folder, folder / ".gitignore"
     for folder in folders:
-        yield folder, folder / ".seedfillignore"
+        yield folder, folder / KEPT_BY
+
+
+def _exclude_file(folder: Path) -> Path:
+    """Where a repository keeps patterns of its own; that of a linked work tree or a submodule lies elsewhere."""
+    git = folder / ".git"
+    named = (read_regular(git, MAX_POINTER) or b"").decode("utf-8", "replace")
+    if named.startswith("gitdir:"):
+        git = folder / named.removeprefix("gitdir:").strip()
+        common = (read_regular(git / "commondir", MAX_POINTER) or b"").decode("utf-8", "replace").strip()
+        git = git / common
+    return git / "info" / "exclude"
 
 
 def _matches(file: Path, relative: str) -> bool | None:
     """Whether the patterns of `file` exclude (True) or bring back (False) a path; None where they say nothing."""
     try:
-        status = file.stat()
+        status = file.lstat()
     except OSError:  # there is none
         return None
-    return _patterns(file, status.st_mtime_ns, status.st_size).check_file(relative).include
+    if not stat.S_ISREG(status.st_mode):  # git follows no link either
+        return None
+    return _patterns(file, status.st_mtime_ns, status.st_size).decide(relative)
 
 
 @lru_cache(maxsize=256)
-def _patterns(file: Path, mtime_ns: int, size: int) -> GitIgnoreSpec:
+def _patterns(file: Path, mtime_ns: int, size: int) -> Patterns:
     """The patterns of a file as it was at a time; a line that is no pattern is left out, and noted."""
     if size > MAX_BYTES:
-        logger.warning("%s is too large for an ignore file, so it is not read.", file)
-        return GitIgnoreSpec.from_lines([])
-    try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        logger.warning("%s cannot be read, so nothing is ignored by it: %s", file, error.strerror)
-        return GitIgnoreSpec.from_lines([])
-    return GitIgnoreSpec.from_lines(line for line in lines if _is_pattern(file, line))
-
-
-def _is_pattern(file: Path, line: str) -> bool:
-    try:
-        GitIgnoreSpec.from_lines([line])
-    except ValueError:
-        logger.warning("%s: %r is no pattern, so it is left out.", file, line)
-        return False
-    return True
+        logger.warning("Of %s, which is too large for an ignore file, only the beginning is read.", file)
+    lines = (read_regular(file, MAX_BYTES) or b"").decode("utf-8", "replace").split("\n")
+    patterns, bad = parse(lines)
+    for line in bad[:MAX_COMPLAINTS]:
+        logger.warning("%s: %r is no pattern, so it is left out.", file, line[:80])
+    return patterns

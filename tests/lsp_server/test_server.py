@@ -172,7 +172,7 @@ async def test_malformed_requests_are_answered(client: LspClient, message: dict[
 
 
 async def test_what_is_wrong_is_named(client: LspClient) -> None:
-    with pytest.raises(LspError, match=r"Malformed textDocument/inlineCompletion: .*params\.context"):
+    with pytest.raises(LspError, match=r"Malformed textDocument/inlineCompletion: .*params\.position"):
         await client.request(METHOD, {"textDocument": {"uri": URI}})
 
 
