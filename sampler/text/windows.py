@@ -7,7 +7,7 @@ quarter of the budget. The suffix window starts at the cursor and so stays the s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 PREFIX_CHARACTERS = 2400
 SUFFIX_CHARACTERS = 800
@@ -20,8 +20,7 @@ PARSED_AFTER = 2_500
 
 LONG_DELIMITERS = {"python": ('"""', "'''"), "javascript": ("`",), "typescript": ("`",)}
 """What opens and closes text of several lines."""
-_ANY_LINE = re.compile(r"(?<=\n)")
-_UNINDENTED = re.compile(r"(?<=\n)(?=[^ \t\n)\]}])")
+_WRITTEN_LINE = re.compile(r"(?<=\n)[ \t]*(?=[^\s)\]}])")
 
 
 def prefix_window(text: str, budget: int = PREFIX_CHARACTERS) -> str:
@@ -52,29 +51,25 @@ def suffix_window(text: str, budget: int = SUFFIX_CHARACTERS) -> str:
 def parsed_start(before: str, language: str) -> int:
     """Where that begins which is parsed before a cursor: at a line near `PARSED_BEFORE` characters before it.
 
-    At one without indentation where there is one, and none inside a string of several lines.
+    At the first of those that stand furthest left, and none inside a string of several lines.
     """
     earliest = len(before) - PARSED_BEFORE
     if earliest <= 0:
         return 0
     first = before.find("\n", earliest) + 1 or earliest
     latest = min(earliest + PARSED_BEFORE // 2, len(before) - 1)
-    for line in (_UNINDENTED, _ANY_LINE):
-        starts = (found.start() for found in line.finditer(before, first, latest))
-        if (start := _first_outside_strings(before, starts, language)) is not None:
-            return start
-    return first
+    indents = {found.start(): len(found[0]) for found in _WRITTEN_LINE.finditer(before, first, latest)}
+    return min(_outside_strings(before, indents, language), key=lambda start: indents[start], default=first)
 
 
-def _first_outside_strings(text: str, places: Iterable[int], language: str) -> int | None:
-    """The first of places in order that stands in no string of several lines; all that stands before is looked at."""
+def _outside_strings(text: str, places: Iterable[int], language: str) -> Iterator[int]:
+    """Of places in order those that stand in no string of several lines; all that stands before is looked at."""
     is_odd, at = dict.fromkeys(LONG_DELIMITERS.get(language, ()), False), 0
     for place in places:
         is_odd = {one: odd ^ (text.count(one, at, place) % 2 == 1) for one, odd in is_odd.items()}
         at = place
         if not any(is_odd.values()):
-            return place
-    return None
+            yield place
 
 
 def parsed_end(after: str) -> int:
