@@ -48,7 +48,7 @@ def last_record(folder: Path) -> dict[str, Any] | None:
 
 def _replace(path: Path, text: str) -> None:
     """Write in one step, readable by its owner alone: it holds code."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

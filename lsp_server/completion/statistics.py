@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from sampler.protocol.private_files import open_private
+
 logger = logging.getLogger(__name__)
 
 Event: TypeAlias = dict[str, Any]
@@ -76,11 +78,10 @@ def percentile(ordered: Sequence[float], share: float) -> float | None:
 
 def _append(folder: Path, event: Event) -> None:
     """In one write, so that lines of several windows do not mix."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
     if path.exists() and path.stat().st_size > MAX_BYTES:
         path.replace(folder / OLDER)
-    with path.open("a", encoding="utf-8") as file:
+    with open_private(path) as file:
         file.write(json.dumps(event) + "\n")
 
 

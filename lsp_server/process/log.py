@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from sampler.protocol.paths import state_folder
+from sampler.protocol.private_files import PrivateLog
 
 _FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 _MAX_BYTES = 2_000_000
@@ -20,8 +20,7 @@ def start_logging(level: str = "info") -> Path | None:
     set_level(level)
     path = state_folder() / "log" / "lsp.log"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=2, encoding="utf-8", errors="replace")
+        handler = PrivateLog(path, maxBytes=_MAX_BYTES, backupCount=2, encoding="utf-8", errors="replace")
     except OSError as error:
         logging.getLogger(__name__).warning("No log file: %s. The log goes to standard error alone.", error)
         return None

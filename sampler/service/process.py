@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import logging.handlers
 import os
 import signal
 import sys
@@ -25,6 +24,7 @@ from sampler.protocol.handshake import Identity, current_identity
 from sampler.protocol.launch import ALREADY_RUNNING
 from sampler.protocol.lifetime import AlreadyRunning, StartError, note_failure, only_service
 from sampler.protocol.paths import PathError, Place, default_model_folder, log_file, shared_place
+from sampler.protocol.private_files import PrivateLog
 from sampler.service import loopback
 from sampler.service.app import App, Engine, IdleTimes
 
@@ -186,8 +186,7 @@ def _log_to_file() -> None:
     handler: logging.Handler = logging.NullHandler()
     problem = None
     try:
-        log_file().parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.RotatingFileHandler(log_file(), maxBytes=1 << 20, backupCount=2)
+        handler = PrivateLog(log_file(), maxBytes=1 << 20, backupCount=2)
     except OSError as error:
         problem = f"No log is kept: {error}."
     logging.basicConfig(

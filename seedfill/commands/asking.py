@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from seedfill.commands.output import stderr_console
-from seedfill.errors import BadInput, CommandError
+from seedfill.errors import BadInput, CommandError, Refused
+from seedfill.source import SourceFile, read_source
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -44,3 +46,13 @@ def ask(question: Callable[[SamplerClient, Show], Awaitable[Answer]]) -> Answer:
         return asyncio.run(answer())
     except SamplerError as error:
         raise (BadInput if error.kind == "bad_input" else CommandError)(str(error)) from None
+
+
+def readable(file: Path) -> SourceFile:
+    """The file's text; raises Refused where it may hold secrets, which are never sent to a model."""
+    from lsp_server.workspace.privacy import holds_secrets
+
+    source = read_source(file)
+    if reason := holds_secrets(file.absolute(), source.text):
+        raise Refused(reason)
+    return source

@@ -17,10 +17,10 @@ from lsp_server.workspace.model_facts import model_facts
 from sampler.protocol.messages import Event, InfillRequest, InfillResult, Progress
 from sampler.text.rewriting import Refusal
 from sampler.text.rewriting import rewrite as rewriting_of
-from seedfill.commands.asking import Show, ask
+from seedfill.commands.asking import Show, ask, readable
 from seedfill.commands.output import JsonOption, print_json, stdout_console
 from seedfill.errors import BadInput, Refused
-from seedfill.source import SourceFile, read_source
+from seedfill.source import SourceFile
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _RANGE = re.compile(r"([0-9]{1,9}):([0-9]{1,9})")
@@ -62,7 +62,7 @@ def edit(
 
     Example: seedfill edit examples/inventory.py --lines 30:34 "add type hints"
     """
-    source = read_source(file)
+    source = readable(file)
     options = {"seed": seed, "model": model or None, "stream": watch}
     request = _request(source, _selection(source, lines, keep or []), instruction, options, language)
     try:

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from sampler.protocol.messages import Candidate, InfillResult
-from seedfill.commands.asking import ask
+from seedfill.commands.asking import ask, readable
 from seedfill.commands.output import JsonOption, print_json, stdout_console
 from seedfill.commands.presenting import has_one_line, presentable, presentable_result
 from seedfill.errors import BadInput
 from seedfill.filling import FilledHoles, FillOptions, fill_cursor, fill_holes
-from seedfill.source import SourceFile, parse_position, read_source
+from seedfill.source import SourceFile, parse_position
 
 
 def fill(
@@ -50,7 +50,7 @@ def fill(
         model=model or None,
         language=language or None,
     )
-    source = read_source(file)
+    source = readable(file)
     if holes:
         _fill_holes(source, hole_marker, options, apply=apply, as_json=as_json)
     else:

@@ -50,6 +50,20 @@ def test_fill_answers_and_leaves_the_file_alone(file: Path, capsys: pytest.Captu
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize("command", [("fill", "--at", "1:1"), ("edit", "--lines", "1:1", "sort it")])
+@pytest.mark.parametrize("name", [".env", "id_rsa", "plain.py"])
+def test_a_file_with_secrets_is_refused(
+    tmp_path: Path, name: str, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also behind a link with a harmless name."""
+    path = tmp_path / name
+    (tmp_path / ".env").write_text("KEY=1\n")
+    if not path.exists():
+        path.symlink_to(tmp_path / ".env")
+    assert cli.run([command[0], str(path), *command[1:]]) == 3
+    assert "may hold secrets" in capsys.readouterr().err
+
+
 def test_the_same_seed_gives_the_same_fill(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("fill", file, "--at", "2:12", "--candidates", 3, "--max-tokens", 6, "--seed", 5)
     first, second = run_json(capsys, *arguments), run_json(capsys, *arguments)
