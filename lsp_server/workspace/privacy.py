@@ -99,9 +99,7 @@ class File(NamedTuple):
     folders: tuple[PurePath, ...] = ()
 
 
-def refusal(
-    path: PurePath, text: str, folders: Iterable[PurePath] = (), *, by_hand: bool = False
-) -> str | None:
+def refusal(path: PurePath, text: str, folders: Iterable[PurePath] = (), *, by_hand: bool = False) -> str | None:
     """Why the file at `path`, which holds `text`, must be left alone, in one sentence, or None where it may be used.
 
     `folders` are those of the workspace; each is a project with ignore files of its own. What a program wrote is left

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lsp_server.workspace.documents import Document
-from lsp_server.workspace.notebooks import Cell, Notebooks, as_code, language_of
+from lsp_server.workspace.notebooks import Cell, Notebooks
 from tests.lsp_server.features.test_inline_completion import INLINE, Editor, editing
 
 NOTEBOOK = "file:///w/analysis.ipynb"
@@ -57,52 +57,6 @@ def test_a_cell_stands_among_the_others(
     canvas = notebooks.canvas(documents[uri(cell)].snapshot(), documents)
     assert canvas.snapshot.text == before + texts[cell] + after
     assert canvas.origin == len(before)
-
-
-@pytest.mark.parametrize(
-    ("cell", "expected"),
-    [
-        ("%matplotlib inline\nx = 1", "# %matplotlib inline\nx = 1"),
-        ("if a:\n    !ls\n    b()", "if a:\n    # !ls\n    b()"),
-        ("x = (a\n  % b)", "x = (a\n  % b)"),
-        ("x = a \\\n  % b", "x = a \\\n  % b"),
-        ("f(\n  'a)',\n%b\n)\n%pwd", "f(\n  'a)',\n%b\n)\n# %pwd"),
-        ('"""\n% a\n!b\n"""\n!c', '"""\n% a\n!b\n"""\n# !c'),
-        ("x = [  # it's ]\n%a\n]", "x = [  # it's ]\n%a\n]"),
-        ("x = (\n%a", "x = (\n%a"),
-        ("x = '\n%a", "x = '\n# %a"),
-        ("!ls \\\n  -l\nx", "# !ls \\\n  # -l\nx"),
-        ("x.head?\n?y\nz??\r\nw", "# x.head?\n# ?y\n# z??\r\nw"),
-        ("# is it?\nx = 'a?'\n", "# is it?\nx = 'a?'"),
-        ("/f x\n,g y", "# /f x\n# ,g y"),
-        ("!echo '(\n%pwd\nx = (\n%a)", "# !echo '(\n# %pwd\nx = (\n%a)"),
-        ('!echo """ [\nf("""\n%a""")\n%pwd', '# !echo """ [\nf("""\n%a""")\n# %pwd'),
-        ("\nx = a % b\n\n", "x = a % b"),
-    ],
-)
-def test_commands_of_a_notebook_are_comments_where_a_statement_could_begin(cell: str, expected: str) -> None:
-    assert as_code(cell) == expected
-
-
-@pytest.mark.parametrize(
-    ("cell", "language"),
-    [
-        ("%%bash\nls", "shellscript"),
-        ("\n\n%%javascript\nf()", "javascript"),
-        ("%%HTML\n<p>", "html"),
-        ("%%! \nls", "shellscript"),
-        ("%%writefile a.py\nx", "plaintext"),
-        ("%%time\n%%sh\nls", "shellscript"),
-        ("%%time\nx", None),
-        ("%%timeit -n 3 x = 1\nx", None),
-        ("x\n%%bash", None),
-        ("%bash", None),
-        ("%%bash?", None),
-        ("", None),
-    ],
-)
-def test_a_magic_says_whose_language_a_cell_is(cell: str, language: str | None) -> None:
-    assert language_of(cell, "python") == language
 
 
 def test_a_cell_of_another_language_is_read_as_that() -> None:
