@@ -89,7 +89,7 @@ def target_of(ls: Server, uri: Any, span: Any = None) -> Target:
     document = ls.documents.get(uri)
     if document is None:
         raise Refusal("The document is not open, so it cannot be edited.")
-    snapshot = document.snapshot()
+    snapshot = ls.notebooks.as_read(document.snapshot())
     if reason := refusal(ls.path_of(uri), snapshot.text, ls.folders, by_hand=True):
         raise Refusal(reason)
     if span is None:

@@ -26,6 +26,7 @@ _CELL_MAGIC = re.compile(r"\s*%%(\w+|!)(?!\w|\?)[^\n]*\n?")
 _MAY_BE = re.compile(r"^[ \t]*[%!?,;/]|\?[ \t]*\r?$", re.M)
 _LINE_END = re.compile(r"(?<!\\)(?<!\\\r)\n")
 _WRITTEN = re.compile(r"^([ \t]*)(?=\S)", re.M)
+_FIRST = re.compile(r"^([ \t]*)\S", re.M)
 _COMMAND = re.compile(r"[ \t]*(?:[%!?,;/]|[\w.*]+\?{1,2}[ \t]*\r?$)", re.M)
 """A line that only a notebook knows: a magic, a command of a shell, a question, a call without brackets."""
 
@@ -54,11 +55,20 @@ def as_code(text: str) -> str:
     One stands where a statement could begin: not in a string or between brackets, and not on a line that goes on from
     the one before. What a command's own line goes on to belongs to it.
     """
+    return _commented(text, _WRITTEN, r"\1# ").strip("\n")
+
+
+def hidden(text: str) -> str:
+    """A Python cell with its commands as comments of the same length, so that all else stands where it stood."""
+    return _commented(text, _FIRST, r"\1#")
+
+
+def _commented(text: str, line: re.Pattern[str], comment: str) -> str:
     pieces, at = list[str](), 0
     for start, end in _commands(text) if _MAY_BE.search(text) else ():
-        pieces += text[at:start], _WRITTEN.sub(r"\1# ", text[start:end])
+        pieces += text[at:start], line.sub(comment, text[start:end])
         at = end
-    return "".join([*pieces, text[at:]]).strip("\n")
+    return "".join([*pieces, text[at:]])
 
 
 def _commands(text: str) -> Iterator[tuple[int, int]]:

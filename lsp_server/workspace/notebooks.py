@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from lsp_server.workspace.documents import Document, Snapshot
-from lsp_server.workspace.ipython import as_code, language_of
+from lsp_server.workspace.ipython import as_code, hidden, language_of
 
 BETWEEN_CELLS = "\n\n"
 
@@ -52,6 +52,16 @@ class Notebooks:
         """The notebook that a document is a cell of."""
         return next((uri for uri, cells in self._cells.items() if any(one.uri == cell for one in cells)), None)
 
+    def as_read(self, snapshot: Snapshot) -> Snapshot:
+        """`snapshot` in the language that a cell's magic says it is in."""
+        language = language_of(snapshot.text, snapshot.language) if self.holder(snapshot.uri) else None
+        return snapshot if language is None else dataclasses.replace(snapshot, language=language)
+
+    def code(self, snapshot: Snapshot) -> str:
+        """What a parser may read: of a Python cell without what only a notebook knows, all else where it stood."""
+        is_cell = snapshot.language == "python" and self.holder(snapshot.uri) is not None
+        return hidden(snapshot.text) if is_cell else snapshot.text
+
     def canvas(self, snapshot: Snapshot, documents: Mapping[str, Document]) -> Canvas:
         """`snapshot` among the other code cells of its notebook and language; as it is where it is no cell.
 
@@ -62,8 +72,8 @@ class Notebooks:
         at = next((n for n, cell in enumerate(cells) if cell.uri == snapshot.uri), None)
         if at is None:
             return Canvas(snapshot, 0)
-        if (language := language_of(snapshot.text, snapshot.language)) is not None:
-            return Canvas(dataclasses.replace(snapshot, language=language), 0)
+        if language_of(snapshot.text, snapshot.language) is not None:
+            return Canvas(self.as_read(snapshot), 0)
         above, below = (_texts(some, snapshot.language, documents) for some in (cells[:at], cells[at + 1 :]))
         before = "".join(text + BETWEEN_CELLS for text in above)
         after = "".join(BETWEEN_CELLS + text for text in below)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lsp_server.workspace.ipython import as_code, language_of
+from lsp_server.workspace.ipython import as_code, hidden, language_of
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,11 @@ from lsp_server.workspace.ipython import as_code, language_of
 )
 def test_commands_of_a_notebook_are_comments_where_a_statement_could_begin(cell: str, expected: str) -> None:
     assert as_code(cell) == expected
+    assert len(hidden(cell)) == len(cell)
+
+
+def test_a_hidden_command_leaves_all_else_where_it_stood() -> None:
+    assert hidden("\n%pwd\nif a:\n  !ls \\\n    -l\n  b(%c)") == "\n#pwd\nif a:\n  #ls \\\n    #l\n  b(%c)"
 
 
 @pytest.mark.parametrize(

@@ -138,3 +138,19 @@ async def test_an_ignored_notebook_is_not_edited(tmp_path: Path) -> None:
         answer = await editor.client.request("workspace/executeCommand", params)
         assert answer["applied"] is False
         assert "analysis.ipynb is excluded by" in answer["reason"]
+
+
+@pytest.mark.parametrize(
+    ("text", "offers"),
+    [("%pwd\nx = 1", []), ("%%time\nx = (", ["Repair what does not parse"]), ("\n%%bash\nif x; then y; fi", [])],
+)
+async def test_what_only_a_notebook_knows_is_not_repaired(text: str, offers: list[str]) -> None:
+    async with editing() as editor:
+        opened = {"uri": NOTEBOOK, "notebookType": "jupyter-notebook", "version": 0, "cells": cells(0)}
+        editor.client.notify(
+            "notebookDocument/didOpen", {"notebookDocument": opened, "cellTextDocuments": [item(0, text)]}
+        )
+        end = {"line": text.count("\n"), "character": 0}
+        params = {"textDocument": {"uri": uri(0)}, "range": {"start": end, "end": end}, "context": {"diagnostics": []}}
+        found = await editor.client.request("textDocument/codeAction", params)
+        assert [action["title"] for action in found or []] == offers
