@@ -33,3 +33,9 @@ class Inventory:
 
     def low_stock(self, threshold: int = 5) -> list[str]:
         return [item.name for item in self.items.values() if item.quantity < threshold]
+
+    def is_empty(self) -> bool:
+        if len(self.items) == 0:
+            return True
+        else:
+            return False

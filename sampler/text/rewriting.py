@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from sampler.protocol.messages import Edit, InfillRequest, InfillResult
-from sampler.text.syntax import parser_for
+from sampler.text.syntax import is_syntax_error, line_of_error, parser_for
 from sampler.text.windows import EDIT_PREFIX_CHARACTERS, EDIT_SUFFIX_CHARACTERS, prefix_window, suffix_window
 
 Infill: TypeAlias = Callable[[InfillRequest], Awaitable[InfillResult]]
@@ -156,8 +156,8 @@ def fault_lines(text: str, language: str) -> list[int]:
     faults, waiting = [], [parser.parse(text.encode("utf-8", "replace")).root_node]
     while waiting:
         node = waiting.pop()
-        if node.is_error or node.is_missing:
-            faults.append(node.start_point[0])
+        if is_syntax_error(node):
+            faults.append(line_of_error(node))
         waiting += [child for child in node.children if child.has_error or child.is_missing]
     return sorted(faults)
 

@@ -131,7 +131,7 @@ class Syntax:
     @cached_property
     def n_errors(self) -> int:
         """How many times the grammar had to skip something or to suppose something that is missing."""
-        return sum(node.is_error or node.is_missing for node in _faulty(self.tree.root_node))
+        return sum(map(is_syntax_error, _faulty(self.tree.root_node)))
 
     @cached_property
     def n_indented(self) -> int:
@@ -406,6 +406,24 @@ def _inserted(syntax: Syntax, text: str) -> Syntax:
 def _point(source: bytes, byte: int) -> tuple[int, int]:
     line_start = source.rfind(b"\n", 0, byte) + 1
     return source.count(b"\n", 0, byte), byte - line_start
+
+
+def is_syntax_error(node: Node) -> bool:
+    """Whether the grammar skipped this node, supposed it, or supposed a token below it that it does not show.
+
+    Such a token is a line end of Python's: `import a import b` holds one between its statements.
+    """
+    if node.is_error or node.is_missing:
+        return True
+    return node.has_error and not any(child.has_error or child.is_missing for child in node.children)
+
+
+def line_of_error(node: Node) -> int:
+    """The line, from 0, on which the syntax error `node` shows: of a token that is not shown, where two nodes meet."""
+    if node.is_error or node.is_missing:
+        return node.start_point[0]
+    meet = (b.start_point[0] for a, b in pairwise(node.children) if a.end_point[0] == b.start_point[0])
+    return next(meet, node.start_point[0])
 
 
 def _faulty(root: Node) -> Iterator[Node]:

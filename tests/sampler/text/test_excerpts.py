@@ -38,7 +38,7 @@ def test_a_file_that_was_cut_before_the_cursor(name: str) -> None:
 
 @pytest.mark.parametrize("name", TAIL_CUT)
 def test_a_file_that_was_cut_behind_the_cursor(name: str) -> None:
-    found = Faults(excerpt_at("x = 1\n", TAIL_CUT[name], "python"))
+    found = Faults(excerpt_at("x = 1\n", "\n" + TAIL_CUT[name], "python"))
     assert found.left_by("") == 0
     assert found.is_whole("y = 2") and not found.is_whole("y = (2")
 
