@@ -12,11 +12,11 @@ def count_words(text: str) -> Counter[str]:
 
 def main() -> None:
     if len(sys.argv) != 2:
-        print("usage: holes.py FILE", file=▢)
+        print("usage: holes.py FILE", file=sys.stderr)
         sys.exit(2)
     text = Path(sys.argv[1]).read_text()
     for word, count in count_words(text).most_common(10):
-        print(f"{count:6} {▢}")
+        print(word, count)
 
 
 if __name__ == "__main__":

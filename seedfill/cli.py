@@ -7,6 +7,7 @@ are loaded by the commands that need them, when they run.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -122,7 +123,7 @@ def run(args: Sequence[str] | None = None) -> int:
         complain(str(error))
         return error.exit_code
     except typer.TyperException as error:
-        complain(f"{error.format_message().rstrip('.') or 'Name a command'}. Option --help shows what there is.")
+        complain(_usage_error(error.format_message()))
         return error.exit_code
     except BadMessage as error:  # an option with a value that no request may have
         complain(str(error))
@@ -139,6 +140,13 @@ def run(args: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         complain(f"An error inside seedfill, {type(error).__name__}: {error} (SEEDFILL_TRACEBACK=1 shows where).")
     return 1
+
+
+def _usage_error(message: str) -> str:
+    """One sentence of what is wrong with a command line, which says in brackets what was meant and where to look."""
+    what, *meant = re.split(r"\.? (?=Did you mean |\(Possible options)", message.rstrip("."), maxsplit=1)
+    hints = [*(hint.strip("()").replace("Did", "did").replace("Possible", "possible") for hint in meant), "see --help"]
+    return f"{what or 'Name a command'} ({'; '.join(hints)})."
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 from sampler.protocol.messages import InfillRequest, InfillResult
 from sampler.text.hole_groups import group_pieces, hole_groups
 from sampler.text.line_ends import unix_lines
+from sampler.text.refilling import refill
 from sampler.text.windows import prefix_window, suffix_window
 from seedfill.errors import Refused
 from seedfill.source import SourceFile
@@ -41,11 +42,13 @@ class FillOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hole:
-    """A filled hole: where its marker stood in the file, what replaced it, how sure the model was (0 to 1)."""
+    """A hole: where its marker stands in the file, what replaces it, how sure the model was (0 to 1)."""
 
     offset: int
     text: str
     confidence: float
+    is_open: bool = False
+    """Nothing that fits was found, so that the marker stays."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,29 +76,40 @@ async def fill_holes(
 ) -> FilledHoles:
     """Fill every `marker` with what `present` takes of the fill: several at once, later groups seeing earlier ones.
 
+    A hole of whose fill it takes nothing is tried once more by itself; one that nothing fits keeps its marker.
+
     Raises Refused when the file has no such marker.
     """
     pieces = source.text.split(marker)
     if len(pieces) == 1:
         raise Refused(f"{source.path} has no {marker}, so there is nothing to fill.")
     seen, language = [*map(unix_lines, pieces)], options.language or source.language
-    filled, fills, confidences, results = pieces[0], [], [], []
+    filled, holes, results, offsets = pieces[0], list[Hole](), list[InfillResult](), _offsets(pieces, marker)
     for group in hole_groups(pieces):
         given = group_pieces(unix_lines(filled), seen, group)
         result = await sampler.infill(_request(source, given, options))
+        results.append(result)
         best = result.candidates[0]
         for hole, written in zip(group, best.fills, strict=True):
-            shown = present(written, filled, "".join(pieces[hole + 1 :]), language)
+            after, confidence = "".join(pieces[hole + 1 :]), best.confidence
+            shown = present(written, filled, after, language)
+            if written.strip() and not shown:
+                results.append(await _once_more(sampler, source, (filled, after), options))
+                again = results[-1].candidates[0]
+                shown, confidence = present(again.fills[0], filled, after, language), again.confidence
             text = source.with_own_newlines(shown)
-            filled += text + pieces[hole + 1]
-            fills.append(text)
-            confidences.append(best.confidence)
-        results.append(result)
-    holes = [
-        Hole(offset=offset, text=text, confidence=confidence)
-        for offset, text, confidence in zip(_offsets(pieces, marker), fills, confidences, strict=True)
-    ]
+            is_open = bool(written.strip()) and not shown
+            holes.append(Hole(offset=offsets[hole], text=text, confidence=confidence, is_open=is_open))
+            filled += (marker if is_open else text) + pieces[hole + 1]
     return FilledHoles(text=filled, holes=tuple(holes), results=tuple(results))
+
+
+async def _once_more(
+    sampler: Sampler, source: SourceFile, around: tuple[str, str], options: FillOptions
+) -> InfillResult:
+    """What fits into one hole whose first fill did not, with the parser in the loop."""
+    before, after = map(unix_lines, around)
+    return await refill(sampler.infill, _request(source, (prefix_window(before), suffix_window(after)), options))
 
 
 def _request(source: SourceFile, pieces: tuple[str, ...], options: FillOptions) -> InfillRequest:

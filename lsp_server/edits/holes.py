@@ -12,7 +12,7 @@ from lsp_server.postprocess import postprocess
 from sampler.protocol.messages import InfillRequest
 from sampler.text.hole_groups import group_pieces, hole_groups
 from sampler.text.line_ends import own_lines
-from sampler.text.refilling import refill
+from sampler.text.refilling import fits, refill
 from sampler.text.rewriting import MAX_PARSED, Infill, Refusal
 from sampler.text.syntax import holes, kinds_at
 from sampler.text.windows import parsed_end, parsed_start, prefix_window, suffix_window
@@ -69,7 +69,7 @@ async def fill(infill: Infill, text: str, spans: list[tuple[int, int]], request:
             others = chain(*zip(pieces[hole + 1 : group.stop], together[i + 1 :], strict=True))
             after = "".join((*others, *pieces[group.stop :]))
             place = Place(before=filled, after=after, language=request.language)
-            fills.append(postprocess(written, place))
+            fills.append(fitting(written, place))
             if written.strip() and not fills[-1]:
                 fills[-1] = await _once_more(infill, request, place)
             filled += (fills[-1] or seen(text[slice(*spans[hole])])) + pieces[hole + 1]
@@ -84,7 +84,13 @@ async def _once_more(infill: Infill, request: InfillRequest, place: Place) -> st
     """What fits into one hole whose first fill did not, with the parser in the loop."""
     alone = replace(request, pieces=(prefix_window(place.before), suffix_window(place.after)))
     found = await refill(infill, alone)
-    return postprocess(found.candidates[0].fills[0], place)
+    return fitting(found.candidates[0].fills[0], place)
+
+
+def fitting(written: str, place: Place) -> str:
+    """What is taken of a fill: nothing where it would leave more wrong than a hole's place must be."""
+    shown = postprocess(written, place)
+    return shown if fits(place.before, shown, place.after, place.language) else ""
 
 
 def _to_do(text: str, language: str) -> list[tuple[int, int]]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from sampler.protocol.messages import Candidate, InfillRequest, InfillResult
 from sampler.text.rewriting import Infill, fault_lines
+from sampler.text.syntax_errors import Faults, excerpt_at
 
 ROUNDS = 2
 """How often what does not parse is written again."""
@@ -35,6 +36,12 @@ async def refill(infill: Infill, request: InfillRequest, rounds: int = ROUNDS) -
         if better:
             return replace(result, candidates=(*better, *first.candidates)[: request.n_candidates])
     return first
+
+
+def fits(before: str, text: str, after: str, language: str) -> bool:
+    """Whether `text` leaves no more wrong with what stands around it than a stand-in would."""
+    around = Faults(excerpt_at(before, after, language))
+    return around.left_by(text) <= min(map(around.left_by, _STAND_INS))
 
 
 async def _again(infill: Infill, request: InfillRequest, text: str, faults: list[int], number: int) -> InfillResult:

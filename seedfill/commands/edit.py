@@ -60,7 +60,7 @@ def edit(
 
     Ends with exit code 3 where the model would change nothing, or is not sure how to.
 
-    Example: seedfill edit examples/inventory.py --lines 30:34 "add type hints"
+    Example: seedfill edit examples/inventory.py --lines 37:41 "return the condition directly"
     """
     source = readable(file)
     options = {"seed": seed, "model": model or None, "stream": watch}

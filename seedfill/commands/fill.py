@@ -11,8 +11,8 @@ import typer
 
 from sampler.protocol.messages import Candidate, InfillResult
 from seedfill.commands.asking import ask, readable
-from seedfill.commands.output import JsonOption, print_json, stdout_console
-from seedfill.commands.presenting import has_one_line, presentable, presentable_result
+from seedfill.commands.output import JsonOption, complain, print_json, stdout_console
+from seedfill.commands.presenting import fitting, has_one_line, presentable_result
 from seedfill.errors import BadInput
 from seedfill.filling import FilledHoles, FillOptions, fill_cursor, fill_holes
 from seedfill.source import SourceFile, parse_position
@@ -73,9 +73,11 @@ def _fill_cursor(source: SourceFile, at: str, options: FillOptions, *, apply: bo
 
 
 def _fill_holes(source: SourceFile, marker: str, options: FillOptions, *, apply: bool, as_json: bool) -> None:
-    filled = ask(lambda sampler, _: fill_holes(sampler, source, marker, options, presentable))
+    filled = ask(lambda sampler, _: fill_holes(sampler, source, marker, options, fitting))
     if apply:
         source.write(filled.text)
+    if n_open := sum(hole.is_open for hole in filled.holes):
+        complain(f"Nothing that fits was found for {n_open} of the {len(filled.holes)} holes, which stay as they are.")
     if as_json:
         print_json(_holes_json(source, filled, applied=apply))
     else:
@@ -134,7 +136,7 @@ def _show_holes(source: SourceFile, marker: str, filled: FilledHoles) -> None:
     pieces = source.text.split(marker)
     segments = [(pieces[0], False)]
     for hole, piece in zip(filled.holes, pieces[1:], strict=True):
-        segments += [(hole.text, True), (piece, False)]
+        segments += [(marker if hole.is_open else hole.text, True), (piece, False)]
     console.print(numbered_lines(segments, context=None))
     for result in filled.results:
         console.print(summary(result.candidates[0], result))

@@ -17,11 +17,15 @@ def has_one_line(before: str, after: str, language: str) -> bool:
     return _place(before, after, language).is_confined
 
 
-def presentable(written: str, before: str, after: str, language: str) -> str:
-    """What is shown of `written` between `before` and `after`.
+def fitting(written: str, before: str, after: str, language: str) -> str:
+    """What an editor would take of `written` for a hole between `before` and `after`."""
+    from lsp_server.edits.holes import fitting as fitting_place
 
-    An editor shows nothing where its filters leave nothing; somebody who asked sees what the model wrote.
-    """
+    return fitting_place(written, _place(before, after, language))
+
+
+def presentable(written: str, before: str, after: str, language: str) -> str:
+    """What is shown of `written` to somebody who asked for it: where the filters leave nothing, what was written."""
     from lsp_server.postprocess import postprocess
 
     place = _place(before, after, language)

@@ -110,3 +110,13 @@ def test_a_cursor_asks_for_what_stands_around_it() -> None:
 )
 def test_the_language_is_told_by_name_or_first_line(name: str, text: str, language: str) -> None:
     assert source(text, name).language == language
+
+
+def test_a_hole_is_tried_once_more_by_itself_and_stays_where_nothing_fits() -> None:
+    sampler = CountingSampler()
+    drop = {"<0>", "<2>", "<3>"}
+    fitting = lambda written, before, after, language: "" if written in drop else written  # noqa: E731
+    filled = asyncio.run(fill_holes(sampler, source("a = ▢\nb = ▢\n"), "▢", FillOptions(), fitting))
+    assert filled.text == "a = ▢\nb = <1>\n"
+    assert [hole.is_open for hole in filled.holes] == [True, False]
+    assert sampler.requests[1].pieces == ("a = ", "\nb = \n")

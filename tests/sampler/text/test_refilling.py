@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from sampler.protocol.messages import Candidate, InfillRequest, InfillResult
-from sampler.text.refilling import N_CANDIDATES, refill
+from sampler.text.refilling import N_CANDIDATES, fits, refill
 
 REQUEST = InfillRequest(document="d", pieces=("def f(a):\n    ", "\n\n\nprint(f(1))\n"), seed=4, stream=True)
 
@@ -63,3 +63,19 @@ def test_faults_that_stand_around_the_gap_are_nobodys_fault() -> None:
     assert len(sampler.asked) == 1
     text = replace(REQUEST, language="klingon")
     assert texts(Scripted(["return (((b"]), text) == ["return (((b"]
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "after", "sound"),
+    [
+        ("words = text.lower().", "split", "()\n", True),
+        ("words = text.lower().", "    # There are no ways", "()\n", False),
+        ("words = text.lower().", "split", "()\nx = f(\n", True),
+        ("return Counter(", "    def f(self):", ")\n", False),
+        ("x = ", "1", "\n", True),
+        ("if x:\n    ", "y()", "\n", True),
+        ("if x:\n    ", "def f():", "\n", False),
+    ],
+)
+def test_what_fits_leaves_no_more_wrong_than_anything_must(before: str, text: str, after: str, sound: bool) -> None:
+    assert fits(before, text, after, "python") == sound
