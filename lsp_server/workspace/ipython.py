@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 from sampler.text.lexing import tokens
 
@@ -48,7 +47,6 @@ def _cell_magic(cell: str, language: str) -> re.Match[str] | None:
     return _CELL_MAGIC.match(cell) if language == "python" else None
 
 
-@lru_cache(maxsize=512)
 def as_code(text: str) -> str:
     """A Python cell with the commands that only a notebook knows as comments.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from lsp_server.workspace.documents import Document, Snapshot
 from lsp_server.workspace.ipython import as_code, hidden, language_of
@@ -34,6 +35,7 @@ class Notebooks:
 
     def __init__(self) -> None:
         self._cells: dict[str, list[Cell]] = {}
+        self._known: WeakKeyDictionary[Document, tuple[str, str | None]] = WeakKeyDictionary()
 
     def open(self, uri: str, cells: Sequence[Cell]) -> None:
         """Hold a notebook's cells."""
@@ -74,13 +76,25 @@ class Notebooks:
             return Canvas(snapshot, 0)
         if language_of(snapshot.text, snapshot.language) is not None:
             return Canvas(self.as_read(snapshot), 0)
-        above, below = (_texts(some, snapshot.language, documents) for some in (cells[:at], cells[at + 1 :]))
+        above, below = (self._texts(some, snapshot.language, documents) for some in (cells[:at], cells[at + 1 :]))
         before = "".join(text + BETWEEN_CELLS for text in above)
         after = "".join(BETWEEN_CELLS + text for text in below)
         return Canvas(dataclasses.replace(snapshot, text=before + snapshot.text + after), len(before))
 
+    def _texts(self, cells: Sequence[Cell], language: str, documents: Mapping[str, Document]) -> list[str]:
+        """What cells hold of a language."""
+        found = [documents[cell.uri] for cell in cells if cell.uri in documents]
+        return [text for one in found if one.language == language and (text := self._read(one)) is not None]
 
-def _texts(cells: Sequence[Cell], language: str, documents: Mapping[str, Document]) -> list[str]:
-    found = [documents[cell.uri] for cell in cells if cell.uri in documents]
-    ours = [one.text for one in found if one.language == language and language_of(one.text, language) is None]
-    return [as_code(text) if language == "python" else text.strip("\n") for text in ours]
+    def _read(self, document: Document) -> str | None:
+        """A cell's own code as others see it, read once for each text; None where it is another language's."""
+        known = self._known.get(document)
+        if known is None or known[0] is not document.text:
+            known = self._known[document] = document.text, _code_of(document)
+        return known[1]
+
+
+def _code_of(document: Document) -> str | None:
+    if language_of(document.text, document.language) is not None:
+        return None
+    return as_code(document.text) if document.language == "python" else document.text.strip("\n")

@@ -18,6 +18,7 @@ from lsp_server.edits.repairs import faulty_lines
 from lsp_server.edits.selection import select
 from lsp_server.postprocess import postprocess
 from lsp_server.workspace.documents import Change, Document, Position
+from lsp_server.workspace.notebooks import Cell, Notebooks
 from lsp_server.workspace.settings import Settings
 from tests.support.cost import cost
 
@@ -89,3 +90,18 @@ def test_a_look_around_costs_no_more_than_a_look_at_the_document(shape: Shape) -
         pick(text[:at], text[at:], [Neighbour(PurePath("/w/b"), text[:400_000])])
 
     assert cost(look) < BOUND_S
+
+
+@pytest.mark.parametrize("line", ["x = f(1)\n", "%pwd\n", "!echo '''\n", "x = (\n", "y = 'é'?\n"])
+def test_a_key_in_a_long_notebook_costs_no_more_than_a_look_at_it(line: str) -> None:
+    cells = [f"# {n}\n{line * 100}" for n in range(1_000)]
+    documents = {str(n): Document(str(n), "python", 0, text, "utf-16") for n, text in enumerate(cells)}
+    notebooks = Notebooks()
+    notebooks.open("notebook", [Cell(uri, True) for uri in documents])
+
+    def key() -> None:
+        canvas = notebooks.canvas(documents["500"].snapshot(), documents)
+        assert canvas.snapshot.text[canvas.origin :].startswith("# 500\n")
+
+    assert cost(key) < 40
+    assert cost(key) < 1, "the other cells have been read already"
