@@ -12,9 +12,9 @@ from lsp_server.postprocess import postprocess
 from sampler.protocol.messages import InfillRequest
 from sampler.text.hole_groups import group_pieces, hole_groups
 from sampler.text.line_ends import own_lines
+from sampler.text.places import holes, kinds_at
 from sampler.text.refilling import fits, refill
 from sampler.text.rewriting import MAX_PARSED, Infill, Refusal
-from sampler.text.syntax import holes, kinds_at
 from sampler.text.windows import parsed_end, parsed_start, prefix_window, suffix_window
 
 MARKER = "▢"

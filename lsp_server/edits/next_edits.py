@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from lsp_server.edits.selection import Replacement
-from sampler.text.syntax import kinds_at
+from sampler.text.places import kinds_at
 
 MAX_PLACES = 1000
 """More are not offered at once: nobody looks through them."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from sampler.protocol.messages import Edit, InfillRequest, InfillResult
-from sampler.text.syntax import is_syntax_error, line_of_error, parser_for
+from sampler.text.grammars import is_syntax_error, line_of_error, parser_for
 from sampler.text.windows import EDIT_PREFIX_CHARACTERS, EDIT_SUFFIX_CHARACTERS, prefix_window, suffix_window
 
 Infill: TypeAlias = Callable[[InfillRequest], Awaitable[InfillResult]]

@@ -1,7 +1,7 @@
-"""What a grammar says of the code around a cursor: errors, the ends of statements and blocks, strings, holes.
+"""What a grammar says of the code around a cursor: errors, the ends of statements and blocks, strings, brackets.
 
-Grammars are tree-sitter's, one small wheel a language, loaded when a language is first met. A language without
-one gives None, and whoever asks falls back on lines and indentation. Offsets count characters.
+A language without a grammar gives None, and whoever asks falls back on `lexing`, lines and indentation. Offsets count
+characters.
 
 Only a window around the cursor is parsed (`windows.parsed_start`, `parsed_end`), and what an insertion changes is
 parsed incrementally on top of it, so that a document of any length costs the same few milliseconds.
@@ -9,45 +9,20 @@ parsed incrementally on top of it, so that a document of any length costs the sa
 
 from __future__ import annotations
 
-import importlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
+from sampler.text.grammars import BLOCKS, ROOTS, descendants, is_syntax_error, parser_for
 from sampler.text.lexing import Lexed, Part, Surroundings, tokens
 from sampler.text.windows import parsed_end, parsed_start
 
 if TYPE_CHECKING:
-    from tree_sitter import Language, Node, Parser, Tree, TreeCursor
+    from tree_sitter import Node, Tree
 
-_GRAMMARS = {
-    "python": ("tree_sitter_python", "language"),
-    "javascript": ("tree_sitter_javascript", "language"),
-    "javascriptreact": ("tree_sitter_javascript", "language"),
-    "typescript": ("tree_sitter_typescript", "language_typescript"),
-    "typescriptreact": ("tree_sitter_typescript", "language_tsx"),
-    "c": ("tree_sitter_c", "language"),
-    "shellscript": ("tree_sitter_bash", "language"),
-    "json": ("tree_sitter_json", "language"),
-    "jsonc": ("tree_sitter_json", "language"),
-    "toml": ("tree_sitter_toml", "language"),
-    "markdown": ("tree_sitter_markdown", "language"),
-}
-_ROOTS = frozenset({"module", "program", "translation_unit", "document"})
-_BLOCKS = _ROOTS | {
-    "block",
-    "statement_block",
-    "compound_statement",
-    "class_body",
-    "switch_body",
-    "do_group",
-    "field_declaration_list",
-    "declaration_list",
-}
-"""Nodes whose children are statements."""
 _WITH_STATEMENTS = frozenset(
     {
         "module",
@@ -86,33 +61,6 @@ _WITHOUT_BRACKETS = frozenset({"markdown"})
 """Languages whose grammar knows none."""
 _UNREAD = frozenset({"preproc_arg"})
 """Code that the grammar leaves as it is."""
-_PLACEHOLDERS = frozenset({b"pass", b"..."})
-
-
-def parser_for(language: str) -> Parser | None:
-    """A parser of a language, by the name editors give it; None where no grammar is installed.
-
-    A new one each time, since no two threads may share one.
-    """
-    grammar = _grammar(language)
-    if grammar is None:
-        return None
-    from tree_sitter import Parser
-
-    return Parser(grammar)
-
-
-@cache
-def _grammar(language: str) -> Language | None:
-    if language not in _GRAMMARS:
-        return None
-    module, function = _GRAMMARS[language]
-    try:
-        from tree_sitter import Language
-
-        return Language(getattr(importlib.import_module(module), function)())
-    except ImportError:  # an installation without that wheel: the language is then one without a grammar
-        return None
 
 
 @dataclass(frozen=True)
@@ -158,7 +106,7 @@ class Syntax:
         """Python's blocks and its outermost level."""
         if self.language != "python":
             return []
-        found = _descendants(self.tree.root_node, lambda node: node.type in _WITH_STATEMENTS)
+        found = descendants(self.tree.root_node, lambda node: node.type in _WITH_STATEMENTS)
         return [node for node in found if node.type in ("block", "module")]
 
     @property
@@ -239,7 +187,7 @@ class Syntax:
         n = len(self.source)
         edges = {"before": (0, self.start), "inside": (self.start, self.end), "after": (self.end, n), "all": (0, n)}
         first, last = edges[part]
-        nodes = _descendants(self.tree.root_node, lambda node: node.start_byte < last and node.end_byte > first)
+        nodes = descendants(self.tree.root_node, lambda node: node.start_byte < last and node.end_byte > first)
         found = [bracket for node in nodes if first <= node.start_byte for bracket in _brackets_of(node)]
         place, places = first, list[int]()
         for _, byte in found:
@@ -277,17 +225,17 @@ class Syntax:
         node = self._leaf(self._first_byte())
         while node is not None and not self._is_around(node):
             node = node.parent
-        return None if node is None or node.type in _ROOTS else self._end_inside(node)
+        return None if node is None or node.type in ROOTS else self._end_inside(node)
 
     def _statement(self) -> Node | None:
         node = self._leaf(self._first_byte())
-        while node is not None and node.parent is not None and node.parent.type not in _BLOCKS:
+        while node is not None and node.parent is not None and node.parent.type not in BLOCKS:
             node = node.parent
         return None if node is None or node.parent is None or node.is_error else node
 
     def _is_around(self, node: Node) -> bool:
         """Whether it is a block that the insertion did not open; Python's begins with its first statement."""
-        return node.type == "block" or (node.type in _BLOCKS and node.start_byte < self._first_byte())
+        return node.type == "block" or (node.type in BLOCKS and node.start_byte < self._first_byte())
 
     def _end_inside(self, node: Node) -> int | None:
         end = self.start + len(self.source[self.start : node.end_byte].rstrip())
@@ -337,59 +285,6 @@ def syntax_at(before: str, after: str, language: str) -> Syntax | None:
     return Syntax(language, parser.parse(source), source, len(head), len(head))
 
 
-def holes(text: str, language: str) -> list[tuple[int, int]]:
-    """Where something is missing, in order, as (first, last) character: bodies that hold only a placeholder such as
-    `pass` or `...`, or one behind a docstring, and places at which the grammar had to suppose a token (empty ranges).
-    """
-    parser = parser_for(language)
-    if parser is None:
-        return []
-    source = text.encode(errors="replace")
-    found = [node for node in _descendants(parser.parse(source).root_node) if _is_hole(node, source)]
-    return [
-        (start, start + _length(source[node.start_byte : node.end_byte])) for start, node in _numbered(source, found)
-    ]
-
-
-def kinds_at(text: str, language: str, offsets: Iterable[int]) -> list[str] | None:
-    """The innermost node's type at each of the characters, which are in order; None for a language without a grammar.
-
-    The tree is walked once, however many they are.
-    """
-    parser = parser_for(language)
-    if parser is None:
-        return None
-    cursor = parser.parse(text.encode(errors="replace")).walk()
-    return [_kind_at(cursor, byte) for byte in _bytes_of(text, offsets)]
-
-
-def _kind_at(cursor: TreeCursor, byte: int) -> str:
-    """The type of the innermost node at a byte, to which the cursor moves; it has not been behind it."""
-    while cursor.node and cursor.node.end_byte <= byte and (cursor.goto_next_sibling() or cursor.goto_parent()):
-        pass
-    while cursor.node and cursor.node.start_byte <= byte and cursor.goto_first_child_for_byte(byte) is not None:
-        pass
-    if cursor.node and cursor.node.start_byte > byte:  # between two of its siblings
-        parent = cursor.node.parent
-        return parent.type if parent else ""
-    return cursor.node.type if cursor.node else ""
-
-
-def _bytes_of(text: str, offsets: Iterable[int]) -> Iterator[int]:
-    """The byte at which each of the characters begins, which are in order."""
-    byte = last = 0
-    for offset in offsets:
-        byte += len(text[last:offset].encode(errors="replace"))
-        last = offset
-        yield byte
-
-
-@cache
-def languages() -> tuple[str, ...]:
-    """The languages whose grammar is installed."""
-    return tuple(language for language in _GRAMMARS if parser_for(language))
-
-
 def _inserted(syntax: Syntax, text: str) -> Syntax:
     """Parsed on top of the tree without it: only what the insertion touches is parsed again."""
     parser = parser_for(syntax.language)
@@ -408,27 +303,9 @@ def _point(source: bytes, byte: int) -> tuple[int, int]:
     return source.count(b"\n", 0, byte), byte - line_start
 
 
-def is_syntax_error(node: Node) -> bool:
-    """Whether the grammar skipped this node, supposed it, or supposed a token below it that it does not show.
-
-    Such a token is a line end of Python's: `import a import b` holds one between its statements.
-    """
-    if node.is_error or node.is_missing:
-        return True
-    return node.has_error and not any(child.has_error or child.is_missing for child in node.children)
-
-
-def line_of_error(node: Node) -> int:
-    """The line, from 0, on which the syntax error `node` shows: of a token that is not shown, where two nodes meet."""
-    if node.is_error or node.is_missing:
-        return node.start_point[0]
-    meet = (b.start_point[0] for a, b in pairwise(node.children) if a.end_point[0] == b.start_point[0])
-    return next(meet, node.start_point[0])
-
-
 def _faulty(root: Node) -> Iterator[Node]:
     """The nodes that are or hold an error, in order."""
-    return _descendants(root, lambda node: node.has_error)
+    return descendants(root, lambda node: node.has_error)
 
 
 def _statements(block: Node) -> list[Node]:
@@ -442,34 +319,6 @@ def _indented(block: Node) -> int:
     """
     places = [node.start_point for node in _statements(block)]
     return sum(a.row < b.row and a.column < b.column for a, b in pairwise(places))
-
-
-def _descendants(root: Node, wanted: Callable[[Node], bool] = lambda node: True) -> Iterator[Node]:
-    """`root` and what is below it, in order; what is not wanted is left out with all that is below it."""
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        if wanted(node):
-            yield node
-            waiting.extend(reversed(node.children))
-
-
-def _is_hole(node: Node, source: bytes) -> bool:
-    if node.is_missing:
-        return True
-    is_body = node.type in _BLOCKS and node.type not in _ROOTS
-    is_statement = node.type in ("pass_statement", "expression_statement")
-    if not (is_body or is_statement) or source[node.start_byte : node.end_byte].strip() not in _PLACEHOLDERS:
-        return False
-    return is_body or _is_alone_behind_docstring(node)
-
-
-def _is_alone_behind_docstring(statement: Node) -> bool:
-    block = statement.parent
-    if block is None or block.type != "block" or block.named_child_count != 2:
-        return False
-    first = block.named_children[0]
-    return first.type == "expression_statement" and [child.type for child in first.children] == ["string"]
 
 
 def _is_string(node: Node) -> bool:
@@ -492,16 +341,3 @@ def _quote_at(source: bytes, start: int) -> str:
     """The quotes of the string that begins at a byte, letters before them left out."""
     found = _QUOTE.search(source, start)
     return found[0].decode() if found else '"'
-
-
-def _numbered(source: bytes, nodes: Iterable[Node]) -> Iterator[tuple[int, Node]]:
-    """Nodes in order, each with the number of its first character."""
-    last = character = 0
-    for node in nodes:
-        character += _length(source[last : node.start_byte])
-        last = node.start_byte
-        yield character, node
-
-
-def _length(source: bytes) -> int:
-    return len(source.decode(errors="replace"))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sampler.text import syntax as syntax_module
-from sampler.text.syntax import Syntax, holes, kinds_at, languages, parser_for, syntax_at
+from sampler.text.grammars import languages, parser_for
+from sampler.text.syntax import Syntax, syntax_at
 from sampler.text.syntax_errors import Faults
 from sampler.text.windows import PARSED_AFTER, PARSED_BEFORE
 
@@ -153,24 +154,6 @@ def test_brackets_are_those_of_code() -> None:
     assert found.brackets("after") == [(")", 3), (")", 4)]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("def f():\n    pass\n", ["pass"]),
-        ("class A: ...\ndef g():\n    ...\nx = ...\n", ["...", "..."]),
-        ("def f(:\n    return 1\n", [""]),
-        ("def f():\n    pass\n    return 1\n", []),
-    ],
-)
-def test_holes(text: str, expected: list[str]) -> None:
-    assert [text[start:end] for start, end in holes(text, "python")] == expected
-
-
-def test_a_language_without_a_grammar_has_no_syntax() -> None:
-    assert syntax_at("a", "b", "cobol") is None
-    assert holes("a", "cobol") == []
-
-
 def test_every_grammar_comes_with_the_installation() -> None:
     assert {"python", "javascript", "typescript", "c", "shellscript", "json", "toml", "markdown"} <= set(languages())
     assert all(parser_for(language) for language in languages())
@@ -210,15 +193,5 @@ def test_what_a_grammar_does_not_read_is_left_to_the_table(marked: str, knows: b
     assert syntax(marked, "c").knows_brackets is knows
 
 
-@pytest.mark.parametrize("path", SOURCES[::9], ids=lambda path: path.name)
-def test_the_kinds_at_many_places_are_those_at_each(path: Path) -> None:
-    text = f"# é 漢 😀\n{path.read_text(encoding='utf-8')}x = (\n"
-    places = [found.start() for found in re.finditer(r"\w+|[^\w\s]", text)]
-    parser = parser_for("python")
-    assert parser
-    root, found = parser.parse(text.encode()).root_node, kinds_at(text, "python", places)
-    assert found
-    for place, kind in zip(places, found, strict=True):
-        byte = len(text[:place].encode())
-        node = root.descendant_for_byte_range(byte, byte + 1)
-        assert node and kind == node.type
+def test_a_language_without_a_grammar_has_no_syntax() -> None:
+    assert syntax_at("a", "b", "cobol") is None
