@@ -48,6 +48,7 @@ from lsp_server.workspace.switches import Switches
 
 MAX_NESTED = 10_000
 """Levels of a message to which its id is looked for, when it is refused for them."""
+SAY_AGAIN_S = 600.0
 MAX_LOGGED = 500
 """Characters of a complaint that go into the log."""
 
@@ -248,6 +249,8 @@ class Server(LanguageServer):
         """Of the sampler, as it was told last."""
         self._why_off: str | None = None
         self._told: tuple[str, str] | None = None
+        self._shown_at: dict[str, float] = {}
+        """When each error was last a message to read: one cause is one message, however many requests meet it."""
 
     @property
     def encoding(self) -> Encoding:
@@ -276,7 +279,8 @@ class Server(LanguageServer):
             return
         self._state = (state, message)
         self._tell_state()
-        if state == "error":
+        if state == "error" and self.clock.now() - self._shown_at.get(message, -SAY_AGAIN_S) >= SAY_AGAIN_S:
+            self._shown_at[message] = self.clock.now()
             self.tell(message, lsp.MessageType.Error)
 
     def report_off(self, why: str | None) -> None:

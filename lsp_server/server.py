@@ -27,7 +27,7 @@ from lsp_server.process.log import start_logging
 from lsp_server.process.sampler_connection import Client, Connect, Phase, Report
 from lsp_server.process.transport import Writer
 from lsp_server.workspace.settings import LogLevel, SamplerMode, SamplerSettings
-from sampler.protocol.paths import state_folder
+from sampler.protocol.paths import PathError, state_folder
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +55,20 @@ def run(
     source, sink = transport.claim_stdio()
     start_logging(log_level or "info")
     given = {"sampler": {"mode": sampler}, "log": {"level": log_level}}
-    server = create_server(connect or connect_client, overrides=given, folder=state_folder())
+    server = create_server(connect or connect_client, overrides=given, folder=_own_folder())
     try:
         return asyncio.run(_serve_descriptors(server, source, sink))
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _own_folder() -> Path | None:
+    """Where state is kept; None for a person without a home, who does without."""
+    try:
+        return state_folder()
+    except PathError as error:
+        logger.warning("%s Until then nothing is kept.", error)
+        return None
 
 
 def create_server(

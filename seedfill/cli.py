@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from sampler.protocol.messages import BadMessage
+from sampler.protocol.paths import PathError
 from seedfill.commands.calibrate import calibration
 from seedfill.commands.doctor import doctor
 from seedfill.commands.edit import edit
@@ -125,9 +126,9 @@ def run(args: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         complain(_usage_error(error.format_message()))
         return error.exit_code
-    except BadMessage as error:  # an option with a value that no request may have
+    except (PathError, BadMessage) as error:  # no folder to work in, or an option that no request may have
         complain(str(error))
-        return BadInput.exit_code
+        return BadInput.exit_code if isinstance(error, BadMessage) else 1
     except BrokenPipeError:  # the reader has left, as `| head` does; later flushes must not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         complain("The program that reads the output has closed it.")

@@ -6,7 +6,7 @@ import logging
 import sys
 from pathlib import Path
 
-from sampler.protocol.paths import state_folder
+from sampler.protocol.paths import PathError, state_folder
 from sampler.protocol.private_files import PrivateLog
 
 _FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
@@ -18,10 +18,10 @@ def start_logging(level: str = "info") -> Path | None:
     logging.captureWarnings(True)
     logging.basicConfig(stream=sys.stderr, format=_FORMAT, force=True)
     set_level(level)
-    path = state_folder() / "log" / "lsp.log"
     try:
+        path = state_folder() / "log" / "lsp.log"
         handler = PrivateLog(path, maxBytes=_MAX_BYTES, backupCount=2, encoding="utf-8", errors="replace")
-    except OSError as error:
+    except (OSError, PathError) as error:
         logging.getLogger(__name__).warning("No log file: %s. The log goes to standard error alone.", error)
         return None
     handler.setFormatter(logging.Formatter(_FORMAT))

@@ -13,6 +13,10 @@ from sampler.protocol.messages import Event, InfillRequest, InfillResult
 
 logger = logging.getLogger(__name__)
 
+N_AT_ONCE = 3
+"""Failures in a row that are met without a rest."""
+MAX_REST_S = 60.0
+
 Phase: TypeAlias = Literal["loading", "ready", "error"]
 Report: TypeAlias = Callable[[Phase, str], None]
 OnEvent: TypeAlias = Callable[[Event], None]
@@ -46,6 +50,9 @@ class ResidentSampler:
         self.settings = SamplerSettings()
         self._client: Client | None = None
         self._warming: asyncio.Task[None] | None = None
+        self._failure: str | None = None
+        self._n_failures = 0
+        self._rests_until = 0.0
 
     def warm_up(self) -> None:
         """Have the service started, in the background, before the first request needs it."""
@@ -59,14 +66,25 @@ class ResidentSampler:
         """
         from sampler.protocol.client import SamplerError
 
+        if self._failure and asyncio.get_running_loop().time() < self._rests_until:
+            raise SamplerError(self._failure)
         try:
             result = await self._connected().infill(request, on_event=on_event)
         except SamplerError as error:
+            if error.kind == "failed":
+                self._rest(str(error))
             if error.kind != "cancelled":
                 self._report("error", str(error))
             raise
+        self._n_failures, self._failure = 0, None
         self._report("ready", "")
         return result
+
+    def _rest(self, failure: str) -> None:
+        """After several failures in a row nothing is asked for a while: each key would fail, and start a process."""
+        self._n_failures, self._failure = self._n_failures + 1, failure
+        rest_s = min(2.0 ** (self._n_failures - N_AT_ONCE), MAX_REST_S) if self._n_failures >= N_AT_ONCE else 0.0
+        self._rests_until = asyncio.get_running_loop().time() + rest_s
 
     async def use(self, settings: SamplerSettings) -> None:
         """Follow changed settings; the next request connects anew. A shared service keeps the threads it has."""
@@ -84,6 +102,7 @@ class ResidentSampler:
     async def close(self) -> None:
         """Let go of the service; the next request connects again."""
         client, self._client = self._client, None
+        self._n_failures, self._failure = 0, None
         if self._warming is not None:
             self._warming.cancel()
         if client is not None:

@@ -24,7 +24,7 @@ class PathError(Exception):
 
 
 def config_folder() -> Path:
-    """The user's settings; not created here, as none of these four are."""
+    """The user's settings; not created here, as none of these four are. All raise PathError where there is no home."""
     return _xdg("XDG_CONFIG_HOME", ".config")
 
 
@@ -164,7 +164,14 @@ def obstacle(folder: Path) -> Path | None:
 
 
 def _xdg(variable: str, default: str) -> Path:
-    return (_absolute_from(variable) or Path.home() / default) / "seedfill"
+    return (_absolute_from(variable) or _home(variable) / default) / "seedfill"
+
+
+def _home(variable: str) -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise PathError(f"There is no home folder: set HOME, or {variable} to a folder of your own.") from None
 
 
 def _absolute_from(variable: str) -> Path | None:

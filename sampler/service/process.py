@@ -187,7 +187,7 @@ def _log_to_file() -> None:
     problem = None
     try:
         handler = PrivateLog(log_file(), maxBytes=1 << 20, backupCount=2)
-    except OSError as error:
+    except (OSError, PathError) as error:
         problem = f"No log is kept: {error}."
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s", handlers=[handler]

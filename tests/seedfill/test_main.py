@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -141,3 +144,26 @@ def test_a_closed_pipe_is_no_crash() -> None:
     process.stderr.close()
     process.wait()
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["doctor"], ["fill", "a.py", "--at", "1:1"], ["stop"], ["models", "list"], ["stats"], ["explain"]],
+    ids=" ".join,
+)
+def test_without_a_home_it_is_one_sentence(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a HOME nor an entry in the passwords' file, as in some containers."""
+    for name in (*os.environ.keys() & {"HOME"}, *(name for name in os.environ if name.startswith("XDG_"))):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(pwd, "getpwuid", _nobody)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").touch()
+    assert cli.run(arguments) == 1
+    (sentence,) = capsys.readouterr().err.strip().splitlines()
+    assert "There is no home folder: set HOME" in sentence
+
+
+def _nobody(uid: int) -> NoReturn:
+    raise KeyError(uid)
