@@ -57,6 +57,9 @@ class Instant:
             candidates=(best,), model="none", device="cpu", ms=0.0, load_ms=0.0, tokens_computed=0, cache_miss="none"
         )
 
+    async def forget(self, documents: object) -> None:
+        """There is nothing to forget."""
+
     async def health(self, **_: Any) -> None:
         """Always well."""
 

@@ -171,6 +171,9 @@ class Simulated(Timeless):
             candidates=(candidate,), model="", device="", ms=0, load_ms=0, tokens_computed=0, cache_miss="none"
         )
 
+    async def forget(self, documents: object) -> None:
+        """There is nothing to forget."""
+
     async def health(self, *, start: bool = False) -> object:
         """Nothing is to be said."""
         return None

@@ -81,7 +81,8 @@ class Suggestions:
         self._sampler = sampler
         self._clock = clock or LoopClock()
         self._snippets = snippets
-        self._client = uuid.uuid4().hex
+        self.client = uuid.uuid4().hex
+        """Tells this server's documents from another's."""
         self._numbers = itertools.count(1)
         self._running: dict[str, Run] = {}
         self._preparing: dict[str, Run] = {}
@@ -176,7 +177,7 @@ class Suggestions:
             snapshot,
             place,
             query.settings,
-            client=self._client,
+            client=self.client,
             path=path_in_workspace(query.path, query.folders),
             snippets=self._snippets(query, started) if query.settings.completion.snippets else (),
             by_hand=query.invoked,
@@ -256,7 +257,7 @@ class Suggestions:
             run.task.cancel()
 
     def _number(self) -> str:
-        return f"{self._client[:8]}-{next(self._numbers)}"
+        return f"{self.client[:8]}-{next(self._numbers)}"
 
 
 def _fills(result: InfillResult, verdicts: tuple[Verdict, ...], place: Place) -> tuple[Fill, ...]:

@@ -68,6 +68,8 @@ def did_close(server: Server, params: lsp.DidCloseTextDocumentParams) -> None:
     """Let go of the document and of what was suggested in it."""
     if document := server.documents.pop(params.text_document.uri, None):
         clear_doubts(server, document)
+    names = [f"{kind}{server.suggestions.client} {params.text_document.uri}" for kind in ("", "edit ")]
+    server.in_background(server.sampler.forget(names))
     server.suggestions.forget(params.text_document.uri)
     server.neighbours.forget(params.text_document.uri)
     server.feedback.forget(params.text_document.uri)

@@ -7,7 +7,6 @@ stands in the way is a `Refusal`, one sentence that the person is shown.
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -102,7 +101,7 @@ def request_options(ls: Server, target: Target) -> dict[str, Any]:
     """The fields of an `InfillRequest` that every edit of a document shares."""
     snapshot = target.snapshot
     return {
-        "document": f"edit {os.getpid()} {snapshot.uri}",
+        "document": f"edit {ls.suggestions.client} {snapshot.uri}",
         "language": snapshot.language,
         "path": path_in_workspace(ls.path_of(snapshot.uri), ls.folders),
         "model": ls.settings.sampler.model,

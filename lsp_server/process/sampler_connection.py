@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 from lsp_server.workspace.settings import SamplerSettings
@@ -31,6 +31,10 @@ class Client(Protocol):
 
     async def health(self, *, start: bool = False) -> object:
         """How the service does; `start` starts one where none runs and raises sampler.protocol.client.SamplerError."""
+        ...
+
+    async def forget(self, documents: Sequence[str]) -> None:
+        """Let the service let go of documents that were closed."""
         ...
 
     async def close(self) -> None:
@@ -85,6 +89,11 @@ class ResidentSampler:
         self._n_failures, self._failure = self._n_failures + 1, failure
         rest_s = min(2.0 ** (self._n_failures - N_AT_ONCE), MAX_REST_S) if self._n_failures >= N_AT_ONCE else 0.0
         self._rests_until = asyncio.get_running_loop().time() + rest_s
+
+    async def forget(self, documents: Sequence[str]) -> None:
+        """Let the service let go of documents that were closed; where none is connected there is nothing to say."""
+        if self._client is not None:
+            await self._client.forget(documents)
 
     async def use(self, settings: SamplerSettings) -> None:
         """Follow changed settings; the next request connects anew. A shared service keeps the threads it has."""

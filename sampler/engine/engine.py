@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -20,7 +20,9 @@ import psutil
 import torch
 
 from sampler.engine.job import Job
+from sampler.engine.memory import give_back
 from sampler.engine.scheduler import CANCELLED, Scheduler, failure, is_out_of_memory
+from sampler.engine.turns import Turns
 from sampler.model import checkpoint, devices, prepare
 from sampler.model.checkpoint import LoadedModel, ModelError
 from sampler.protocol.messages import BadMessage, Event, Failure, InfillRequest, Loading
@@ -28,6 +30,8 @@ from sampler.protocol.paths import data_folder, default_model_folder
 
 Busy: TypeAlias = frozenset[LoadedModel]
 
+EVICTIONS = 8
+"""Context slots that are evicted before memory is given back for them, which takes a while."""
 LOADING_STEPS = 20
 """Loading events of one model, at most."""
 
@@ -54,6 +58,8 @@ class EngineState:
     queue_length: int
     counters: Mapping[str, float]
     notices: tuple[str, ...] = ()
+    slot_bytes: int = 0
+    """Memory of what was read of documents."""
 
 
 class Ticket:
@@ -169,6 +175,11 @@ class Engine:
         self._changed = threading.Condition()
         self._is_closing = False
         self._must_release = False
+        self._closed: set[str] = set()
+        """Documents that were closed and may still have context slots."""
+        self._turns = Turns()
+        self._n_evicted = 0
+        """Context slots that had been evicted when memory was last given back."""
         self._thread = threading.Thread(target=self._run, name="sampler-engine", daemon=True)
         self._thread.start()
 
@@ -192,7 +203,14 @@ class Engine:
                 queue_length=len(self._waiting) + len(self._scheduler.active),
                 counters=dict(self._scheduler.counters),
                 notices=tuple(self._models.notices),
+                slot_bytes=self._scheduler.slot_bytes,
             )
+
+    def forget(self, documents: Iterable[str]) -> None:
+        """Let go of what was read of documents, which were closed."""
+        with self._changed:
+            self._closed.update(documents)
+            self._changed.notify()
 
     def release_idle(self) -> None:
         """Drop models and caches, unless a request is at work."""
@@ -227,24 +245,50 @@ class Engine:
         """Sleep until there is something to do; False when closing."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._is_closing or self._must_release or self._waiting or self._scheduler.active
+                lambda: (
+                    self._is_closing
+                    or self._must_release
+                    or self._closed
+                    or self._waiting
+                    or self._scheduler.active
+                )
             )
             return not self._is_closing
 
     def _turn(self) -> None:
-        """Take in what has come, then one round."""
-        while (job := self._next_waiting()) is not None:
+        """Take in one of the requests that have come, then one round: reading its context keeps the others waiting."""
+        if (job := self._next_waiting()) is not None:
             self._admit(job)
         if self._scheduler.active:
             self._scheduler.round()
-        elif self._must_release:
+        if not (self._scheduler.active or self._waiting):
+            self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        """Nobody waits: give memory back that was used for what is over."""
+        with self._changed:
+            closed, self._closed = self._closed, set()
+            must_release, self._must_release = self._must_release, False
+        if must_release:
             self._models.clear()
             self._scheduler.forget()
-        self._must_release = False
+        self._scheduler.forget_documents(closed)
+        n_evicted = self._scheduler.n_evicted - self._n_evicted
+        if must_release or closed or n_evicted >= EVICTIONS:
+            self._n_evicted += n_evicted
+            give_back()
 
     def _next_waiting(self) -> Job | None:
+        """The request whose turn it is; those that were cancelled meanwhile cost nothing."""
         with self._changed:
-            return self._waiting.popleft() if self._waiting else None
+            for job in [job for job in self._waiting if job.is_cancelled]:
+                self._waiting.remove(job)
+                job.end(CANCELLED)
+            if not self._waiting:
+                return None
+            job = self._turns.first(self._waiting)
+            self._waiting.remove(job)
+            return job
 
     def _admit(self, job: Job) -> None:
         """Find the job's model and start it; whatever goes wrong is the job's last event."""

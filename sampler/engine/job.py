@@ -32,6 +32,11 @@ class Job:
     """Whether an edit is asked for in words that the model does not know, so that no confidence in it counts."""
     shown: Progress | None = None
 
+    @property
+    def client(self) -> str:
+        """Who asks: documents are named by the process that has them open, as in "4711 file:///a.py"."""
+        return self.request.document.removeprefix("edit ").partition(" ")[0]
+
     def cancel(self) -> None:
         """Leave at the next control point; may be called from any thread, at any time."""
         self.is_cancelled = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from weakref import WeakKeyDictionary
 
@@ -24,6 +24,7 @@ from sampler.engine.instruction_nll import surprise
 from sampler.engine.job import Job
 from sampler.engine.results import result, show_progress
 from sampler.engine.truncation import clipped
+from sampler.engine.turns import alternating
 from sampler.model.checkpoint import LoadedModel, ModelError
 from sampler.model.families import FamilyProfile
 from sampler.model.kv_cache import ContextSlot, SlotCache
@@ -38,6 +39,8 @@ from sampler.protocol.messages import (
 
 MAX_ROWS = 32
 """Rows of one forward."""
+SLOT_BYTES = 256 << 20
+"""Of context slots, at most: some forty windows of the small model, of which a person has few open."""
 CANDIDATE_TEMPERATURE = 0.8
 """Of all candidates but the first, where the request names none."""
 
@@ -47,10 +50,11 @@ _log = logging.getLogger(__name__)
 class Scheduler:
     """The requests at work and the context slots of each model."""
 
-    def __init__(self, slot_budget_bytes: int = 1 << 30) -> None:
+    def __init__(self, slot_budget_bytes: int = SLOT_BYTES) -> None:
         self.active: deque[Job] = deque()
         self.counters: Counter[str] = Counter()
-        self._slot_budget_bytes = slot_budget_bytes
+        self.slot_budget_bytes = slot_budget_bytes
+        """Of the slots of all models together."""
         self._slots: WeakKeyDictionary[LoadedModel, SlotCache] = WeakKeyDictionary()
 
     def admit(self, job: Job, model: LoadedModel) -> None:
@@ -81,6 +85,17 @@ class Scheduler:
         for cache in self._slots.values():
             cache.clear()
 
+    def forget_documents(self, documents: Iterable[str]) -> None:
+        """Drop the context slots of documents that were closed."""
+        for cache in self._slots.values():
+            for document in documents:
+                cache.drop(document)
+
+    @property
+    def n_evicted(self) -> int:
+        """Context slots that had to make room for others so far."""
+        return sum(cache.n_evicted for cache in self._slots.values())
+
     @property
     def slot_bytes(self) -> int:
         """Memory of all context slots."""
@@ -90,6 +105,7 @@ class Scheduler:
         """Jobs from the front of the queue, moved to its end: at least one, and as many as fit."""
         batch: list[Job] = []
         n_rows = 0
+        self.active = deque(alternating(self.active))
         for _ in range(len(self.active)):
             n_more = sum(not row.canvas.is_finished for row in self.active[0].rows)
             if batch and n_rows + n_more > MAX_ROWS:
@@ -151,7 +167,9 @@ class Scheduler:
         if model.profile.cache != "exact":
             job.tokens_computed = len(canvas.context)
             return None
-        cache = self._slots.setdefault(model, SlotCache(self._slot_budget_bytes))
+        cache = self._slots.setdefault(model, SlotCache())
+        for each in self._slots.values():
+            each.budget_bytes = self.slot_budget_bytes // len(self._slots)
         reuse = cache.find(job.request.document, canvas.context, canvas.parts)
         slot, job.tokens_computed = read_context(model, canvas, reuse)
         job.cache_miss = reuse.miss

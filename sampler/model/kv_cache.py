@@ -97,6 +97,8 @@ class SlotCache:
         self.budget_bytes = budget_bytes
         self._slots: OrderedDict[str, ContextSlot] = OrderedDict()
         self._evicted: set[str] = set()
+        self.n_evicted = 0
+        """Slots that had to make room for others so far."""
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -122,6 +124,12 @@ class SlotCache:
         self._evicted.discard(document)
         while len(self._slots) > 1 and self.n_bytes > self.budget_bytes:
             self._evicted.add(self._slots.popitem(last=False)[0])
+            self.n_evicted += 1
+
+    def drop(self, document: str) -> None:
+        """Let go of a document's slot: it was closed."""
+        self._slots.pop(document, None)
+        self._evicted.discard(document)
 
     def clear(self) -> None:
         """Drop every slot; rows keep the ones they read."""

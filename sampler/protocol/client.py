@@ -7,6 +7,7 @@ async with SamplerClient() as sampler:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -136,6 +137,13 @@ class SamplerClient:
         state = json.loads(await wire.call("GET", "/state", timeout_s=HEALTH_TIMEOUT_S))
         counters: dict[str, int] = state["counters"]
         return counters
+
+    async def forget(self, documents: Sequence[str]) -> None:
+        """Tell a service that runs that documents were closed; starts none, and does not mind where there is none."""
+        if self._connected and self._wire is not None:
+            body = json.dumps({"documents": list(documents)}).encode("ascii")
+            with contextlib.suppress(*LOST):
+                await self._wire.call("POST", "/v1/forget", body, timeout_s=HEALTH_TIMEOUT_S)
 
     async def close(self) -> None:
         """Close the connection; a private service ends with it, a shared one stays."""

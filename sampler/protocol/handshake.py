@@ -53,6 +53,8 @@ class Health:
     device: str = ""
     models: tuple[ModelHealth, ...] = ()
     notices: tuple[str, ...] = ()
+    slot_bytes: int = 0
+    """Memory of what was read of documents."""
 
 
 def current_identity() -> Identity:
@@ -109,6 +111,7 @@ def _health(body: Any) -> Health:
         device=str(body.get("device", "")),
         models=tuple(_model(model) for model in body.get("models", ())),
         notices=tuple(str(notice) for notice in body.get("notices", ())),
+        slot_bytes=int(body.get("slot_bytes", 0)),
     )
 
 

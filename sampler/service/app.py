@@ -4,6 +4,7 @@ POST /v1/infill   an InfillRequest as JSON → its events, a JSON object a line,
 GET  /health      who this is and how it does (`handshake.Health`), also while the engine is being built
 GET  /state       the engine's models, queue and counters
 GET  /metrics     the same for Prometheus
+POST /v1/forget   {"documents": [name, …]} → what was read of them is let go: they were closed
 POST /drain       {"pid": n} → finish what runs, then leave; refused where n is another process
 """
 
@@ -17,7 +18,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,8 @@ class EngineState(Protocol):
     def counters(self) -> Mapping[str, float]: ...  # noqa: D102
     @property
     def notices(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def slot_bytes(self) -> int: ...  # noqa: D102
 
 
 class Engine(Protocol):
@@ -81,6 +84,9 @@ class Engine(Protocol):
 
     def release_idle(self) -> None:
         """Drop the models' memory."""
+
+    def forget(self, documents: Iterable[str]) -> None:
+        """Let go of what was read of documents, which were closed."""
 
     def close(self) -> None:
         """End the engine's thread."""
@@ -115,6 +121,7 @@ class App:
         self.asgi = Starlette(
             routes=[
                 Route("/v1/infill", self.infill, methods=["POST"]),
+                Route("/v1/forget", self.forget, methods=["POST"]),
                 Route("/drain", self.drain, methods=["POST"]),
                 Route("/health", self.health),
                 Route("/state", self.state),
@@ -159,6 +166,7 @@ class App:
                     device=state.device if state else "",
                     models=tuple(ModelHealth(**dataclasses.asdict(model)) for model in state.models) if state else (),
                     notices=tuple(state.notices) if state else (),
+                    slot_bytes=state.slot_bytes if state else 0,
                 )
             )
         )
@@ -172,6 +180,7 @@ class App:
                 "device": state.device if state else "",
                 "models": [dataclasses.asdict(model) for model in state.models] if state else [],
                 "queue_length": state.queue_length if state else 0,
+                "slot_bytes": state.slot_bytes if state else 0,
                 "counters": dict(state.counters) if state else {},
             }
         )
@@ -183,8 +192,22 @@ class App:
         if state:
             gauges["model_bytes"] = sum(model.bytes for model in state.models if model.loaded)
             gauges["queue_length"] = state.queue_length
+            gauges["slot_bytes"] = state.slot_bytes
         text = self._metrics.text(gauges, state.counters if state else {})
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+
+    async def forget(self, request: Request) -> Response:
+        """Documents were closed: what was read of them is let go."""
+        try:
+            body = await read_json(request)
+        except BadMessage as error:
+            return _json({"error": str(error)}, 400)
+        documents = body.get("documents") if isinstance(body, dict) else None
+        if not isinstance(documents, list) or not all(isinstance(name, str) for name in documents):
+            return _json({"error": "'documents' must be a list of names."}, 400)
+        if self._engine.done() and self.failure is None:
+            self._engine.result().forget(documents)
+        return _json({"documents": len(documents)})
 
     async def drain(self, request: Request) -> Response:
         """Leave once all that runs is done, if the caller means this very process."""

@@ -55,7 +55,8 @@ def _service(service: dict[str, Any] | None, hung_process: int | None) -> str:
     held = sum(model["bytes"] for model in service["models"] if model["loaded"])
     return (
         f"{service['status']}, process {service['pid']}, up {service['uptime_s']:.0f} s, "
-        f"{held / 1e6:.0f} MB of models on {service['device'] or 'no device yet'}"
+        f"{held / 1e6:.0f} MB of models and {service['slot_bytes'] / 1e6:.0f} MB of what was read "
+        f"on {service['device'] or 'no device yet'}"
     )
 
 

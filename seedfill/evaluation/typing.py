@@ -158,6 +158,11 @@ class ChargedClient:
         with self._charge():
             return await self._client.health(start=start)
 
+    async def forget(self, documents: Sequence[str]) -> None:
+        """Let go of documents that were closed."""
+        with self._charge():
+            await self._client.forget(documents)
+
     async def forwards_so_far(self) -> int:
         """Of all requests where the sampler counts them itself, of the answered ones otherwise."""
         if isinstance(self._client, Timeless):

@@ -52,6 +52,9 @@ class InstantClient:
             candidates=(candidate,), model="", device="", ms=1.0, load_ms=0.0, tokens_computed=1, cache_miss="none"
         )
 
+    async def forget(self, documents: object) -> None:
+        pass
+
     async def health(self, *, start: bool = False) -> object:
         return None
 

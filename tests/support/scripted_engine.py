@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class EngineState:
     queue_length: int
     counters: dict[str, int]
     notices: tuple[str, ...] = ("This is a script.",)
+    slot_bytes: int = 0
 
 
 class ScriptedEngine:
@@ -62,6 +63,9 @@ class ScriptedEngine:
     def release_idle(self) -> None:
         self.loaded = False
         self.counters["released"] += 1
+
+    def forget(self, documents: Iterable[str]) -> None:
+        self.counters["forgotten"] += len(list(documents))
 
     def close(self) -> None:
         pass

@@ -16,6 +16,7 @@ from sampler.engine import engine
 from sampler.engine.engine import Engine, EngineState
 from sampler.model import checkpoint, devices
 from sampler.protocol.messages import Event, Failure, InfillRequest, InfillResult, Loading
+from tests.support.sampler_home import eventually
 from tests.support.tiny_model import edit_config, make_tiny_model
 
 PATIENCE_S = 60
@@ -103,6 +104,28 @@ def test_many_threads_may_ask_at_once(start: Callable[..., Engine], folder: Path
         thread.join()
     texts = {asked.get().result().candidates[0].fills for _ in threads}
     assert len(texts) == 1, "the same text gets the same fill, whoever else is served"
+
+
+def test_what_was_read_of_a_document_goes_when_it_is_closed(start: Callable[..., Engine], folder: Path) -> None:
+    running = start(folder)
+    for name in "ab":
+        Ask(running, document=name).result()
+    held = running.state().slot_bytes
+    running.forget(["a", "unknown"])
+    eventually(lambda: running.state().slot_bytes == held / 2)
+    running.forget(["b"])
+    eventually(lambda: running.state().slot_bytes == 0)
+    assert Ask(running, document="a").result().cache_miss == "cold"
+
+
+def test_what_is_read_of_documents_stays_within_a_budget(start: Callable[..., Engine], folder: Path) -> None:
+    running = start(folder)
+    Ask(running, document="0").result()
+    one = running.state().slot_bytes
+    running._scheduler.slot_budget_bytes = 3 * one
+    for number in range(1, 20):
+        Ask(running, document=str(number)).result()
+        assert running.state().slot_bytes <= 3 * one
 
 
 def test_cancelling_ends_with_one_failure(start: Callable[..., Engine], folder: Path) -> None:

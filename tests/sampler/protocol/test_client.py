@@ -423,3 +423,11 @@ async def test_another_user_gets_no_answer(home: Home, sampler: SamplerClient) -
     with as_nobody(ask, str(home.place.socket)) as other:
         assert other.stdout is not None
         assert b"HTTP" not in await asyncio.to_thread(other.stdout.read)
+
+
+async def test_documents_that_are_closed_are_forgotten(home: Home, sampler: SamplerClient) -> None:
+    await sampler.forget(["1 a"])  # nobody runs: nobody is started for it
+    assert not home.processes()
+    await running(sampler)
+    await sampler.forget(["1 a", "1 b"])
+    assert home.counters()["forgotten"] == 2

@@ -116,6 +116,9 @@ class Oracle:
             candidates=(candidate,), model="", device="", ms=1, load_ms=0, tokens_computed=1, cache_miss="none"
         )
 
+    async def forget(self, documents: object) -> None:
+        pass
+
     async def health(self, *, start: bool = False) -> object:
         return None
 
