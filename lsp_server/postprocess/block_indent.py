@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lsp_server.context.context import Place
-from lsp_server.postprocess.indentation import DEFAULT_STEP, first_with_text, step_of, width
+from lsp_server.postprocess.indentation import DEFAULT_STEP, first_with_text, opens_block, step_of, width
 
 
 def block_indent(text: str, place: Place) -> str:
@@ -11,7 +11,7 @@ def block_indent(text: str, place: Place) -> str:
     first, *others = text.split("\n")
     opener = place.line_before + first
     body = first_with_text(others)
-    if body is None or not opener.rstrip().endswith((":", "{")) or body.lstrip()[0] in ")]}":
+    if body is None or not opens_block(opener, place.language, (":", "{")) or body.lstrip()[0] in ")]}":
         return text
     if place.surroundings != "code" or width(body) > width(opener):
         return text

@@ -13,17 +13,19 @@ def file_indent(text: str, place: Place) -> str:
         return text
     lines = text.split("\n")
     start = 1 if place.line_before.strip() else 0
-    written_step = _step_written(place.line_before + lines[0], lines[1:]) or len(file_step.expandtabs(DEFAULT_STEP))
+    written_step = _step_written(place.line_before + lines[0], lines[1:], place.language) or len(
+        file_step.expandtabs(DEFAULT_STEP)
+    )
     head = width(place.line_before)
     converted = [_converted(line, file_step, written_step, head if n else 0) for n, line in enumerate(lines)]
     return "\n".join([*lines[:start], *converted[start:]])
 
 
-def _step_written(opener: str, lines: list[str]) -> int | None:
+def _step_written(opener: str, lines: list[str], language: str) -> int | None:
     """How much deeper, in columns, the first block of the text is than the line that opens it."""
     for line in lines:
         if line.strip():
-            if opens_block(opener) and width(line) > width(opener):
+            if opens_block(opener, language) and width(line) > width(opener):
                 return width(line) - width(opener)
             opener = line
     return None

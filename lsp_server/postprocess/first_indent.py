@@ -28,7 +28,7 @@ def _deepest(place: Place) -> int:
     """The greatest width at which a line may begin here."""
     above = last_line_above(place)
     one_step = width(step_of(place) or " " * DEFAULT_STEP)
-    return width(above) + (one_step if opens_block(above) else 0)
+    return width(above) + (one_step if opens_block(above, place.language) else 0)
 
 
 def _without(line: str, columns: int) -> str:

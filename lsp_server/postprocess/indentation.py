@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from lsp_server.context.context import Place
+from sampler.text.lexing import without_comment
 
 TAB_WIDTH = 4
 """Of a tab among spaces; what a file that is indented by tabs alone counts does not depend on it."""
@@ -48,9 +49,9 @@ def last_line_above(place: Place) -> str:
     return next((line for line in reversed(place.lines_above(LINES_LOOKED_AT)) if line.strip()), "")
 
 
-def opens_block(line: str) -> bool:
+def opens_block(line: str, language: str, openers: tuple[str, ...] = OPENERS) -> bool:
     """Whether what follows `line` belongs deeper."""
-    return line.rstrip().endswith(OPENERS)
+    return without_comment(line.rstrip(), language).endswith(openers)
 
 
 def first_with_text(lines: Sequence[str]) -> str | None:

@@ -245,6 +245,12 @@ def tokens(text: str, language: str, start: int = 0) -> Iterator[Token]:
         found = opening.search(text, token.end)
 
 
+def without_comment(line: str, language: str) -> str:
+    """A line of code up to the comment that it ends with."""
+    comment = next((token for token in tokens(line, language) if token.kind == "comment"), None)
+    return line if comment is None or line[comment.end :].strip() else line[: comment.start].rstrip()
+
+
 def comment_signs(language: str) -> str | None:
     """A pattern of what opens a comment; None for a language without a table."""
     signs = [form.opens for form in _FORMS_OF.get(language, ()) if form.kind == "comment"]
