@@ -3,6 +3,7 @@
 A key is a change of the document and the inline completion behind it, in the middle of the document, through the real
 server over its streams; the sampler answers at once, so that what is left is the server's own work. A document is one
 long line or many lines, of ASCII or with a letter beyond it; of code, or of words that no grammar reads.
+In one of more than 8 million characters nothing is suggested: what remains is to follow the changes.
 """
 
 from __future__ import annotations
