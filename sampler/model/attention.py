@@ -27,7 +27,7 @@ class Topology(Protocol):
 
 
 FEW_QUERIES = 8
-"""Queries up to which heads that share keys are read together: of more, each has work enough (docs/experiments.md)."""
+"""Queries up to which heads that share keys are read together: of more, each has work enough (dev/LOG.md)."""
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:

@@ -167,3 +167,19 @@ def test_without_a_home_it_is_one_sentence(
 
 def _nobody(uid: int) -> NoReturn:
     raise KeyError(uid)
+
+
+@pytest.mark.parametrize(
+    ("command_line", "sentence"),
+    [
+        ("filll", "No such command 'filll' (did you mean 'fill'?; see --help)."),
+        ("xyzzy", "No such command 'xyzzy' (see --help)."),
+        ("fill x --nope", "No such option: --nope (possible options: --holes, --model; see --help)."),
+        ("fill", "Missing argument 'file' (see --help)."),
+        ("fill --at", "Option '--at' requires an argument (see --help)."),
+        ("", "Name a command (see --help)."),
+    ],
+)
+def test_a_usage_error_is_one_sentence(command_line: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, *command_line.split())
+    assert (code, err) == (2, f"seedfill: {sentence}\n")
