@@ -16,6 +16,9 @@ logger = logging.getLogger(__name__)
 MAX_BODY = 1 << 28
 """Bytes; a longer message is taken for a mangled header."""
 
+LEAVE_S = 30.0
+"""Seconds after the end of the input by which the process is gone, in good order or not."""
+
 _CONTENT_LENGTH = re.compile(rb"content-length:[ \t]*(\d{1,18})[ \t]*\r?\n?$", re.IGNORECASE)
 
 
@@ -72,10 +75,18 @@ def read_in_background(descriptor: int) -> asyncio.StreamReader:
             except OSError as error:
                 logger.warning("Standard input cannot be read any more: %s", error)
             finally:
+                _leave_in_time()
                 loop.call_soon_threadsafe(reader.feed_eof)
 
     threading.Thread(target=pump, name="stdin", daemon=True).start()
     return reader
+
+
+def _leave_in_time() -> None:
+    """See that the process ends soon, also where the event loop hangs in something that never returns."""
+    timer = threading.Timer(LEAVE_S, os._exit, [1])
+    timer.daemon = True
+    timer.start()
 
 
 class Writer(Protocol):

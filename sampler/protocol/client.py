@@ -114,7 +114,8 @@ class SamplerClient:
             raise SamplerError(f"A request may have at most {MAX_REQUEST_BYTES} bytes: send less.", "bad_input")
         for _ in range(2):
             try:
-                return await self._patiently(self._ask(await self._connect(), body, on_event), _patience_s(request))
+                asking = self._ask(await self._connect(), body, on_event)
+                return _whole(await self._patiently(asking, _patience_s(request)), request)
             except _HungError:
                 self._connected = False
                 await self._replace_hung()
@@ -420,8 +421,16 @@ def _differs(theirs: Identity, wanted: Identity) -> str:
     )
 
 
+def _whole(result: InfillResult, request: InfillRequest) -> InfillResult:
+    """The result, if it has a text for each span; raises SamplerError."""
+    n_spans = len(request.pieces) - 1
+    if not result.candidates or any(len(candidate.fills) != n_spans for candidate in result.candidates):
+        raise SamplerError("The sampler service sent a result without a text for each span: run `seedfill stop`.")
+    return result
+
+
 def _event(line: bytes) -> Event:
     try:
         return event_from_json(json.loads(line))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SamplerError(f"The sampler service sent what is no event: {error}") from None

@@ -19,6 +19,8 @@ LOST = (httpcore.NetworkError, httpcore.ProtocolError, HANGS)
 """Raised where nobody listens, or not to the end."""
 
 CONNECT_TIMEOUT_S = 10.0
+MAX_ANSWER_BYTES = 16 << 20
+"""Of a short answer, and of a line of a long one; what is longer is no sampler's."""
 KEPT_S = 5.0
 """How long a connection that nobody uses is kept; the service closes its side then."""
 
@@ -63,8 +65,13 @@ class Wire:
     async def call(self, method: str, path: str, body: bytes | None = None, *, timeout_s: float) -> bytes:
         """The whole of a short answer; raises one of LOST."""
         limits = {"timeout": dict.fromkeys(("connect", "read", "write"), timeout_s)}
-        answer = await self._pool.request(method, _url(path), content=body, extensions=limits)
-        return answer.content
+        found = bytearray()
+        async with self._pool.stream(method, _url(path), content=body, extensions=limits) as answer:
+            async for chunk in answer.aiter_stream():
+                found += chunk
+                if len(found) > MAX_ANSWER_BYTES:
+                    raise httpcore.RemoteProtocolError(f"The answer to {path} has no end.")
+        return bytes(found)
 
     @contextlib.asynccontextmanager
     async def stream(self, path: str, body: bytes, *, silence_s: float) -> AsyncIterator[Answer]:
@@ -84,6 +91,8 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             yield line
+        if len(rest) > MAX_ANSWER_BYTES:
+            raise httpcore.RemoteProtocolError("A line of the answer has no end.")
     if rest:
         yield rest
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Generator
 import uvicorn
 
 from sampler.protocol.lifetime import StartError
+from sampler.service.crowd import BoundedProtocol
 from sampler.service.guard import ADDRESS, Guard, TokenError, token, token_file
 from sampler.service.openai import Answer, Completions
 
@@ -71,7 +72,7 @@ def described(listener: socket.socket) -> str:
 def _config(guarded: Guard, grace_s: int) -> uvicorn.Config:
     return uvicorn.Config(
         guarded,
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

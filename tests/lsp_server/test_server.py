@@ -365,3 +365,22 @@ async def test_a_state_folder_that_cannot_be_made_is_survived(tmp_path: Path) ->
     async with started(tmp_path) as client:
         await client.initialize()
         assert await is_up(client)
+
+
+HANGING = """
+import sys, threading
+from lsp_server import server
+from lsp_server.features import lifecycle
+from lsp_server.process import transport
+transport.LEAVE_S = 0.5
+lifecycle.configuration.pull = lambda *_, **__: threading.Event().wait()
+sys.exit(server.run())
+"""
+
+
+async def test_a_server_that_hangs_ends_with_its_input(tmp_path: Path) -> None:
+    async with LspClient.start([sys.executable, "-c", HANGING], ROOT, _homes(tmp_path)) as client:
+        await client.initialize()
+        assert client.process.stdin
+        client.process.stdin.close()
+        assert await client.exit_code() == 1

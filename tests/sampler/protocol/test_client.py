@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from sampler.protocol import client as client_module
+from sampler.protocol import wire
 from sampler.protocol.client import SamplerClient, SamplerError, State, infill_sync, service_process, stop_service
 from sampler.protocol.handshake import Health
 from sampler.protocol.launch import launch
@@ -431,3 +432,37 @@ async def test_documents_that_are_closed_are_forgotten(home: Home, sampler: Samp
     await running(sampler)
     await sampler.forget(["1 a", "1 b"])
     assert home.counters()["forgotten"] == 2
+
+
+def http(body: bytes, *, ends: bool = True) -> bytes:
+    length = b"Content-Length: %d\r\n" % len(body) if ends else b""
+    return b"HTTP/1.1 200 OK\r\n%s\r\n%s" % (length, body)
+
+
+@pytest.mark.parametrize("path", ["/health", "/v1/infill"])
+async def test_an_answer_without_an_end_is_given_up(home: Home, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MAX_ANSWER_BYTES", 100_000)
+    home.place.socket.parent.mkdir(mode=0o700, parents=True)
+    n_sent = 0
+
+    async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal n_sent
+        writer.write(http(b"", ends=False))
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"x" * 10_000)
+                n_sent += 10_000
+                await writer.drain()
+
+    async with await asyncio.start_unix_server(endless, home.place.socket) as server:
+        line = wire.Wire(home.place.socket)
+        with pytest.raises(wire.LOST):
+            if path == "/health":
+                await line.call("GET", path, timeout_s=PATIENCE_S)
+            else:
+                async with line.stream(path, b"{}", silence_s=PATIENCE_S) as answer:
+                    async for _ in answer.lines:
+                        pass
+        await line.close()
+        server.close()
+    assert n_sent < 2_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 import stat
@@ -410,3 +411,17 @@ async def test_a_stream_that_fails_says_so(told: tuple[Event, ...]) -> None:
 def test_a_stop_at_the_newline_ends_the_work_there() -> None:
     assert read_completion({"prompt": "", "stop": ["\n"]}).infill.one_line
     assert not read_completion({"prompt": "", "stop": "\n\n"}).infill.one_line
+
+
+def test_connections_that_say_nothing_keep_nobody_out(loopback: Loopback) -> None:
+    """A thousand of them, each with one byte: the editors' socket answers, and so does the port once they are gone."""
+    with contextlib.ExitStack() as crowd:
+        for _ in range(300):
+            silent = crowd.enter_context(socket.socket())
+            silent.connect(("127.0.0.1", loopback.port))
+            with contextlib.suppress(OSError):  # refused already
+                silent.sendall(b"G")
+        assert loopback.home.get("/health") is not None
+        process = psutil.Process(loopback.process.pid)
+        eventually(lambda: process.num_fds() < 150)
+    eventually(lambda: loopback.post("/v1/completions", {"prompt": "a", "max_tokens": 1}).status_code == 200)
