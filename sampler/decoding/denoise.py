@@ -47,7 +47,7 @@ class Row:
     """The context, shared with other rows; None where the family's context changes with the spans."""
     tail: Tail = field(default_factory=Tail)
     surroundings: KeyValues | None = None
-    """In place: everything outside the live window, as of the last refresh."""
+    """In place: everything outside the live window, as of the last refresh; None until it is made."""
     leads: dict[int, int] = field(default_factory=dict)
     """In place: position → token of the row at the last refresh."""
     ending: Ending | None = None
@@ -117,7 +117,7 @@ def start_row(model: Model, canvas: Canvas, sampling: Sampling, slot: ContextSlo
         if sampling.is_checked:
             logits = without_end(span, torch.arange(1), span.carry[None], canvas)
             logits = without_nothing(span, torch.arange(1), logits, canvas)
-            _choose_next(canvas, span, int(_own_choice(row, span, logits, [])))
+            _choose_next(canvas, span, *_weighed(int(_own_choice(row, span, logits, [])), span.carry, canvas))
     return row
 
 
@@ -134,6 +134,8 @@ def denoise_step(model: Model, rows: Sequence[Row], on_step: OnStep | None = Non
     `on_step` sees every row's canvas afterwards; it must copy what it keeps.
     """
     rows = [row for row in rows if not row.canvas.is_finished]
+    if not rows:  # as where the step in which they ended failed in another request's row
+        return
     for row in rows:
         _open_blocks(model, row)
     passes = [_live_pass(model.profile, row) for row in rows]
@@ -182,7 +184,9 @@ def _open_blocks(model: Model, row: Row) -> None:
             size = len(begun) + len(span.guess)
         span.open_block(size, profile.mask_id, row.sampling.draft_size)
         row.edits_left = row.sampling.n_edit_steps
-    if row.slot is None and (closed or profile.cache == "none"):
+    if closed or profile.cache == "none":
+        row.surroundings = None
+    if row.slot is None and row.surroundings is None:
         _refresh(model, row)
 
 
@@ -252,15 +256,17 @@ def _decide(model: Model, row: Row, logits: Tensor) -> None:
     asked = [_asked(_block(span), phase) for span in spans]
     carried = [_n_carried(model.profile, _block(span), phase) for span in spans]
     sizes = [len(where) - n for where, n in zip(asked, carried, strict=True)]
+    said = list[tuple[Span, list[tuple[int, int, float]]]]()
     for span, where, part, n in zip(spans, asked, torch.split(logits, sizes), carried, strict=True):
         if len(where):
             if n and span.carry is not None:
                 part = torch.cat([span.carry[None], part])
-            answers = _answers(span, where, part, row)
-            n_said += len(answers)
-            n_resized += sum(answer in model.profile.edit_ids for _, answer, _ in answers)
-            span.amend(answers, model.profile)
-            _cut_at_end(row.canvas, _block(span))
+            said.append((span, _answers(span, where, part, row)))
+    for span, answers in said:  # no sooner: a step that runs out of memory must have changed nothing
+        n_said += len(answers)
+        n_resized += sum(answer in model.profile.edit_ids for _, answer, _ in answers)
+        span.amend(answers, model.profile)
+        _cut_at_end(row.canvas, _block(span))
     if phase == "edit" and not n_said:
         row.edits_left = 0
     elif phase == "edit" or n_resized:
@@ -297,29 +303,42 @@ def _cut_at_end(canvas: Canvas, block: Block) -> None:
 
 
 def _commit(model: Model, row: Row, logits: Tensor, packed: Packed, index: int) -> None:
-    """Freeze the blocks: all of them, or under a checked policy what the causal reading agrees with."""
+    """Freeze the blocks: all of them, or under a checked policy what the causal reading agrees with.
+
+    Whatever may run out of memory comes before the first change, so that a step that failed can be made again.
+    """
     spans, sizes = row.canvas.open_spans, _guess_sizes(row) if row.is_fused else []
     logits, guessed = logits[: len(logits) - sum(sizes)], logits[len(logits) - sum(sizes) :]
+
+    # 1) Judge: block by block, up to the first that loses a token, which what follows has read
+    readings: list[_Reading] = []
     kept: list[int] = []
-    offset, is_cut = 0, False
+    offset = 0
     for span, part in zip(spans, torch.split(logits, [len(_block(span)) for span in spans]), strict=True):
-        n_block = len(_block(span))
-        if is_cut:  # what follows a dropped token has read it, so it does not count
-            _block(span).mask_again(model.profile.mask_id)
-        else:
-            n = _commit_span(row, span, part)
-            kept += range(offset, offset + n)
-            is_cut = n < n_block
-        offset += n_block
-    if not row.canvas.is_finished:
-        row.tail.append(packed.key_values(index).take(torch.tensor(kept, device=logits.device)))
-        if sizes:
-            _guess(row.canvas, spans[0], torch.split(guessed, sizes)[len(kept) - 1])
+        reading = _reading(row, span, part)
+        readings.append(reading)
+        kept += range(offset, offset + reading.n_kept)
+        offset += len(part)
+        if reading.n_kept < len(part):
+            break
+    guess = _until_end(row.canvas, _guess(torch.split(guessed, sizes)[len(kept) - 1])) if sizes else []
+
+    # 2) Keep the keys and values, which takes memory
+    row.tail.append(packed.key_values(index).take(torch.tensor(kept, device=logits.device)))
+
+    # 3) Write
+    for span, reading in zip(spans, readings, strict=False):
+        _keep(row, span, reading)
+    for span in spans[len(readings) :]:
+        _block(span).mask_again(model.profile.mask_id)
+    if sizes and not row.canvas.is_finished:
+        spans[0].guess = guess
 
 
-def _guess(canvas: Canvas, span: Span, logits: Tensor) -> None:
-    """Draft what comes behind the next token, which is chosen already, by the logits (m, V) of its group's masks."""
-    span.guess = _until_end(canvas, logits[1:].argmax(-1).tolist())
+def _guess(logits: Tensor) -> list[int]:
+    """A draft of what comes behind the next token, which is chosen already, by its group's masks' logits (m, V)."""
+    found: list[int] = logits[1:].argmax(-1).tolist()
+    return found
 
 
 def _until_end(canvas: Canvas, tokens: list[int]) -> list[int]:
@@ -328,22 +347,41 @@ def _until_end(canvas: Canvas, tokens: list[int]) -> list[int]:
     return tokens[: end + 1]
 
 
-def _commit_span(row: Row, span: Span, logits: Tensor) -> int:
-    """Commit one span's block by its causal logits (n, V), and return how many of its tokens stay."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reading:
+    """What the causal reading says of a span's block; nothing is changed by it."""
+
+    n_kept: int
+    """Leading tokens of the block that stay."""
+    log_probs: list[float]
+    """Of the text tokens among them."""
+    carry: Tensor
+    """Logits (V,) of what comes behind them."""
+    own: tuple[int, float] | None
+    """Under a checked policy the reading's own next token, and its log-probability."""
+
+
+def _reading(row: Row, span: Span, logits: Tensor) -> _Reading:
+    """Read one span's block by its causal logits (n, V)."""
     block = _block(span)
     n, own = len(block), None
     if row.sampling.is_checked:
         logits_on = without_end(span, torch.arange(n), logits, row.canvas)
         places = torch.arange(1, n + 1) - block.n_anchor + len(span.tokens)
         logits_on = without_nothing(span, places, logits_on, row.canvas)
-        own = _own_choice(row, span, logits_on, block.tokens[1:].tolist()).cpu()
-        n = agreeing(block.tokens, own, block.is_locked)
+        chosen = _own_choice(row, span, logits_on, block.tokens[1:].tolist()).cpu()
+        n = agreeing(block.tokens, chosen, block.is_locked)
+        own = _weighed(int(chosen[n - 1]), logits[n - 1], row.canvas)
     log_probs = _read(block, span.carry, logits)[: n - block.n_anchor]
-    span.carry = logits[n - 1]
-    _close(row.canvas, span, n, log_probs)
-    if own is not None and span.finish is None:
-        _choose_next(row.canvas, span, int(own[n - 1]))
-    return n
+    return _Reading(n, log_probs, logits[n - 1], own)
+
+
+def _keep(row: Row, span: Span, reading: _Reading) -> None:
+    """Commit what the reading keeps of the span's block."""
+    span.carry = reading.carry
+    _close(row.canvas, span, reading.n_kept, reading.log_probs)
+    if reading.own is not None and span.finish is None:
+        _choose_next(row.canvas, span, *reading.own)
 
 
 def _own_choice(row: Row, span: Span, logits: Tensor, following: list[int]) -> Tensor:
@@ -368,15 +406,19 @@ def _read(block: Block, carry: Tensor | None, logits: Tensor) -> list[float]:
     return found
 
 
-def _choose_next(canvas: Canvas, span: Span, token: int) -> None:
+def _weighed(token: int, carry: Tensor, canvas: Canvas) -> tuple[int, float]:
+    """A token and its log-probability by `carry` (V,), which is asked for of an end alone: blocks speak of the rest."""
+    return token, float(carry.log_softmax(-1)[token]) if token in canvas.stop_ids else 0.0
+
+
+def _choose_next(canvas: Canvas, span: Span, token: int, log_prob: float) -> None:
     """Take the causal reading's own token: the first of the next block, or the end; a locked token comes first."""
     if span.draft is not None and span.draft.must_come:
         return
     span.next_token = token
     if token in canvas.stop_ids:
-        assert span.carry is not None
         span.tokens.append(token)
-        span.log_probs.append(float(span.carry.log_softmax(-1)[token]))
+        span.log_probs.append(log_prob)
         span.finish = "end"
 
 

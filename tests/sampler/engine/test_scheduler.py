@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
@@ -12,12 +13,24 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sampler.decoding import denoise
 from sampler.engine import scheduler
 from sampler.engine.job import Job
 from sampler.engine.scheduler import MAX_ROWS, Scheduler
 from sampler.model import checkpoint
 from sampler.model.checkpoint import LoadedModel
-from sampler.protocol.messages import BadMessage, Event, Failure, InfillRequest, InfillResult, Policy, Progress, Snippet
+from sampler.model.kv_cache import KeyValues, Tail
+from sampler.protocol.messages import (
+    BadMessage,
+    Edit,
+    Event,
+    Failure,
+    InfillRequest,
+    InfillResult,
+    Policy,
+    Progress,
+    Snippet,
+)
 from tests.support.tiny_model import make_tiny_model
 
 
@@ -233,6 +246,63 @@ def test_a_failure_stays_with_its_request(model: LoadedModel, monkeypatch: pytes
         board.round()
     assert isinstance(bad[-1], Failure) and "broken row" in bad[-1].message
     assert fills(good)
+
+
+@pytest.mark.parametrize("nth", [1, 2, 4])
+@pytest.mark.parametrize("place", ["append", "forward", "take", "unmask", "agreeing"])
+@pytest.mark.parametrize(
+    ("family", "asked"),
+    [
+        ("model", {"policy": "verified"}),
+        ("model", {"policy": "fused"}),
+        ("model", {"policy": "lookup"}),
+        ("model", {"policy": "threshold", "block_size": 4}),
+        ("model", {"policy": "verified", "pieces": ("a = ", "\nb = ", "\n")}),
+        ("model", {"policy": "fixed", "pieces": ("a = ", "\nb = ", "\n")}),
+        ("model", {"pieces": ("", ""), "edit": Edit(selection="a = first + second\n", start="selection")}),
+        ("dream", {"block_size": 4}),
+    ],
+    ids=str,
+)
+def test_memory_that_ends_in_the_middle_of_a_step_changes_no_text(
+    family: str,
+    asked: dict[str, Any],
+    place: str,
+    nth: int,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The step is made again, each request alone, with all the keys and values that it needs."""
+    model, pieces = request.getfixturevalue(family), asked.get("pieces", ())
+    others = {name: value for name, value in asked.items() if name != "pieces"}
+
+    def ask(*, fails: bool) -> list[InfillResult]:
+        board, heard = Scheduler(), [Heard(*pieces, document=str(i), **others) for i in range(2)]
+        for one in heard:
+            board.admit(one.job, model)
+        with monkeypatch.context() as patch:
+            owner = {"append": Tail, "take": KeyValues}.get(place, denoise)
+            patch.setattr(owner, place, _failing_once(getattr(owner, place), nth if fails else 0))
+            while board.active:
+                board.round()
+        return [one.result for one in heard]
+
+    for disturbed, calm in zip(ask(fails=True), ask(fails=False), strict=True):
+        for ours, theirs in zip(disturbed.candidates, calm.candidates, strict=True):
+            assert (ours.fills, ours.tokens, ours.finish) == (theirs.fills, theirs.tokens, theirs.finish)
+            assert ours.confidence == pytest.approx(theirs.confidence, rel=1e-3)
+
+
+def _failing_once(call: Any, nth: int) -> Any:
+    """The same call, which finds no memory at the nth time."""
+    count = itertools.count(1)
+
+    def failing(*given: Any) -> Any:
+        if next(count) == nth:
+            raise torch.OutOfMemoryError("out of memory")
+        return call(*given)
+
+    return failing
 
 
 @pytest.mark.parametrize("policy", ["verified", "sequential", "threshold"])
