@@ -10,7 +10,7 @@ from seedfill.errors import Refused
 
 _SOURCES = {
     "sampler": "asked of the sampler now",
-    "memory": "remembered: typed through, or asked for before",
+    "memory": "from the cache: typed through, or asked for before",
     "prepared": "prepared while the suggestion before it was on screen",
 }
 

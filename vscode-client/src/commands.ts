@@ -12,7 +12,7 @@ import { diagnose } from "./tools";
 interface Parts {
   readonly log: LogOutputChannel;
   readonly status: Status;
-  /** Remembers the instructions that were given. */
+  /** Keeps the instructions that were given. */
   readonly memory: Memento;
 }
 

@@ -4,7 +4,7 @@ import { type Memento, type QuickPickItem, type Range, type TextEditor, window }
 import type { Session } from "./session";
 
 const HISTORY = "instructions";
-const N_REMEMBERED = 20;
+const N_KEPT = 20;
 
 /** Ask what is to become of the selection, and have it done. */
 export async function rewriteSelection(session: Session, memory: Memento): Promise<void> {
@@ -28,7 +28,7 @@ async function askForInstruction(memory: Memento): Promise<string | undefined> {
   const instruction = await pickOrType(history.map((label) => ({ label, description: "asked before" })));
   if (instruction) {
     const others = history.filter((other) => other !== instruction);
-    await memory.update(HISTORY, [instruction, ...others].slice(0, N_REMEMBERED));
+    await memory.update(HISTORY, [instruction, ...others].slice(0, N_KEPT));
   }
   return instruction;
 }

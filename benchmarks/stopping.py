@@ -1,4 +1,4 @@
-"""Where a fill had best end: `python benchmarks/endings.py TASKS.jsonl [--model DIR] [--limit N]`.
+"""Where a fill had best end: `python benchmarks/stopping.py TASKS.jsonl [--model DIR] [--limit N]`.
 
 The model writes each task's fill as far as it would, then several rules say where it should have ended. Printed: how
 many are exact, how many are right as far as they go, and how many leave Python that parses.
@@ -98,18 +98,18 @@ def ends(model: LoadedModel, task: InfillTask) -> list[Place]:
     request = InfillRequest(document="", pieces=pieces, max_tokens=MAX_TOKENS)
     (canvas,) = canvases(request, model.tokenizer, model.profile, model.max_positions)
     slot, _ = read_context(model, canvas)
-    row = start_row(model, canvas, sampling_of(request, model, 0), slot)
-    denoise(model, [row])
-    span, end_id = row.canvas.spans[0], model.profile.end_id
+    sequence = start_row(model, canvas, sampling_of(request, model, 0), slot)
+    denoise(model, [sequence])
+    span, end_id = sequence.canvas.spans[0], model.profile.end_id
     tokens = [token for token in span.tokens if token != end_id]
     log_probs = read(model, canvas.context, [*tokens, end_id])
-    faults, found, log_prob = Faults(excerpt_at(*pieces, task.language)), list[Place](), 0.0
+    around, found, log_prob = Faults(excerpt_at(*pieces, task.language)), list[Place](), 0.0
     for n in range(len(tokens) + 1):
         span.tokens, span.finish = tokens[:n], "end"
-        text = row.canvas.fill(span, model.tokenizer, model.profile.mask_id)
+        text = sequence.canvas.fill(span, model.tokenizer, model.profile.mask_id)
         is_last = n == len(tokens)
         if text.strip() and (is_last or model.tokenizer.decode(tokens[n : n + 1]).startswith("\n")):
-            is_whole = faults.is_whole(text)
+            is_whole = around.is_whole(text)
             end_log_prob = float(log_probs[n, end_id])
             found.append(Place(text=text, log_prob=log_prob, end_log_prob=end_log_prob, is_whole=is_whole))
         log_prob += 0.0 if is_last else float(log_probs[n, tokens[n]])
