@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, TypeAlias
 
 import torch
@@ -24,11 +25,10 @@ from torch import Tensor
 from sampler.decoding.canvas import Canvas
 from sampler.decoding.constraints import begun, without_end, without_nothing
 from sampler.decoding.drafters import Lookup
-from sampler.decoding.passes import Model, Pass, forward, read_logits, threads_of, with_guesses
+from sampler.decoding.passes import Model, Pass, forward, read_logits, with_guesses
 from sampler.decoding.span import Block, Span
 from sampler.decoding.stopping import Ending
 from sampler.decoding.unmask import Sampling, agreeing, doubts, forbid, judge, pick, prefer, unmask
-from sampler.model.attention import Packed
 from sampler.model.families import FamilyProfile
 from sampler.model.kv_cache import ContextSlot, KeyValues, Reuse, Tail, join
 from sampler.protocol.messages import Finish
@@ -99,9 +99,9 @@ def read_context(model: Model, canvas: Canvas, reuse: Reuse | None = None) -> tu
     n_held = min(n_held, len(tokens) - 1)  # the last token's hidden state is needed
     past = (slot.key_values.head(n_held),) if slot is not None and n_held else ()
     new = Pass(tokens[n_held:], list(range(n_held, len(tokens))), past, True, [])
-    hidden, packed = forward(model, [new])
-    key_values = join([*past, packed.key_values(0)])
-    return ContextSlot(tokens, canvas.parts, key_values, hidden[-1]), len(new.tokens)
+    found = forward(model, [new])
+    key_values = join([*past, found.key_values(0)])
+    return ContextSlot(tokens, canvas.parts, key_values, found.hidden[-1]), len(new.tokens)
 
 
 @torch.no_grad()
@@ -112,7 +112,7 @@ def start_row(model: Model, canvas: Canvas, sampling: Sampling, slot: ContextSlo
         row.lookup = Lookup(canvas.context)
     if slot is not None and not canvas.spans[0].anchor:
         span = canvas.spans[0]
-        span.carry = forbid(model.backbone.logits(slot.last_hidden), model.is_forbidden)
+        span.carry = forbid(model.network.logits(slot.last_hidden), model.is_forbidden)
         span.carry = begun(canvas, span.carry[None], torch.tensor([True]))[0]
         if sampling.is_checked:
             logits = without_end(span, torch.arange(1), span.carry[None], canvas)
@@ -139,13 +139,13 @@ def denoise_step(model: Model, rows: Sequence[Row], on_step: OnStep | None = Non
     for row in rows:
         _open_blocks(model, row)
     passes = [_live_pass(model.profile, row) for row in rows]
-    with threads_of(model, passes):
-        hidden, packed = forward(model, passes)
-        parts = read_logits(model, hidden, passes)
+    with model.network.threads(sum(len(one.tokens) for one in passes)):
+        found = forward(model, passes)
+        parts = read_logits(model, found.hidden, passes)
     for i, (row, logits) in enumerate(zip(rows, parts, strict=True)):
         row.n_forwards += 1
         if row.phase == "commit":
-            _commit(model, row, logits, packed, i)
+            _commit(model, row, logits, partial(found.key_values, i))
         else:
             _decide(model, row, logits)
         _follow(row)
@@ -195,9 +195,9 @@ def _refresh(model: Model, row: Row) -> None:
     tokens = row.canvas.in_place(model.profile.mask_id)
     row.leads = dict(enumerate(tokens))
     window = set(_window(model.profile, row))
-    _, packed = forward(model, [Pass(tokens, list(range(len(tokens))), (), False, [])])
+    found = forward(model, [Pass(tokens, list(range(len(tokens))), (), False, [])])
     outside = [p for p in range(len(tokens)) if p not in window]
-    key_values = packed.key_values(0)
+    key_values = found.key_values(0)
     row.surroundings = key_values.take(torch.tensor(outside, dtype=torch.long, device=key_values.keys.device))
     row.n_forwards += 1
 
@@ -302,7 +302,7 @@ def _cut_at_end(canvas: Canvas, block: Block) -> None:
         block.keep(slice(end + 1))
 
 
-def _commit(model: Model, row: Row, logits: Tensor, packed: Packed, index: int) -> None:
+def _commit(model: Model, row: Row, logits: Tensor, key_values: Callable[[], KeyValues]) -> None:
     """Freeze the blocks: all of them, or under a checked policy what the causal reading agrees with.
 
     Whatever may run out of memory comes before the first change, so that a step that failed can be made again.
@@ -324,7 +324,7 @@ def _commit(model: Model, row: Row, logits: Tensor, packed: Packed, index: int) 
     guess = _until_end(row.canvas, _guess(torch.split(guessed, sizes)[len(kept) - 1])) if sizes else []
 
     # 2) Keep the keys and values, which takes memory
-    row.tail.append(packed.key_values(index).take(torch.tensor(kept, device=logits.device)))
+    row.tail.append(key_values().take(torch.tensor(kept, device=logits.device)))
 
     # 3) Write
     for span, reading in zip(spans, readings, strict=False):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,18 +10,16 @@ import torch
 from torch import Tensor
 
 from sampler.decoding.unmask import forbid
-from sampler.model.attention import Packed, Segment
-from sampler.model.backbone import Backbone
-from sampler.model.devices import threads_for
 from sampler.model.families import FamilyProfile
 from sampler.model.kv_cache import KeyValues
+from sampler.model.network import Forward, Network, Segment
 
 
 class Model(Protocol):
     """What a step needs of a loaded model."""
 
     @property
-    def backbone(self) -> Backbone:
+    def network(self) -> Network:
         """The network."""
         ...
 
@@ -72,19 +69,13 @@ def with_guesses(profile: FamilyProfile, commit: Pass, sizes: Sequence[int]) -> 
     return Pass(tokens, positions, commit.past, True, wanted, seen=seen)
 
 
-def forward(model: Model, passes: Sequence[Pass]) -> tuple[Tensor, Packed]:
-    """All passes in one forward: hidden states (N, hidden) of the packed rows, and their keys and values."""
+def forward(model: Model, passes: Sequence[Pass]) -> Forward:
+    """All passes in one forward, a segment each."""
     device = model.is_forbidden.device
-    tokens = torch.tensor([[token for p in passes for token in p.tokens]], device=device)
-    positions = torch.tensor([[position for p in passes for position in p.positions]], device=device)
-    packed = Packed([Segment(len(p.tokens), p.past, p.is_causal, p.seen) for p in passes], device)
-    return model.backbone(tokens, positions, packed)[0], packed
-
-
-def threads_of(model: Model, passes: Sequence[Pass]) -> AbstractContextManager[None]:
-    """As many threads as the passes are worth: what a layer multiplies decides."""
-    config = model.backbone.config
-    return threads_for(sum(len(p.tokens) for p in passes) * config.hidden_size * config.intermediate_size)
+    tokens = torch.tensor([token for p in passes for token in p.tokens], device=device)
+    positions = torch.tensor([position for p in passes for position in p.positions], device=device)
+    segments = [Segment(len(p.tokens), p.past, p.is_causal, p.seen) for p in passes]
+    return model.network.read(tokens, positions, segments)
 
 
 def read_logits(model: Model, hidden: Tensor, passes: Sequence[Pass]) -> list[Tensor]:
@@ -94,5 +85,5 @@ def read_logits(model: Model, hidden: Tensor, passes: Sequence[Pass]) -> list[Te
         wanted += [offset + i for i in p.wanted]
         offset += len(p.tokens)
     chosen = hidden.index_select(0, torch.tensor(wanted, dtype=torch.long, device=hidden.device))
-    parts = torch.split(model.backbone.logits(chosen), [len(p.wanted) for p in passes])
+    parts = torch.split(model.network.logits(chosen), [len(p.wanted) for p in passes])
     return [forbid(part, model.is_forbidden, p.answers) for part, p in zip(parts, passes, strict=True)]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import torch
 
-from sampler.model.attention import Causal
 from sampler.model.checkpoint import LoadedModel
 from sampler.model.layout import header
+from sampler.model.network import Segment
 
 
 @torch.inference_mode()
@@ -20,7 +20,8 @@ def surprise(model: LoadedModel, instruction: str, language: str) -> float:
     n = len(model.tokenizer.encode(instruction))
     if not n:
         return 0.0
-    tokens = torch.tensor([head], device=model.device)
-    hidden = model.backbone(tokens, torch.arange(len(head), device=model.device), Causal())
-    log_probs = model.backbone.logits(hidden[0, -n - 1 : -1]).float().log_softmax(-1)
-    return float(-log_probs.gather(1, tokens[0, -n:, None]).mean())
+    tokens = torch.tensor(head, device=model.device)
+    positions = torch.arange(len(head), device=model.device)
+    hidden = model.network.read(tokens, positions, [Segment(len(head), past=(), is_causal=True)]).hidden
+    log_probs = model.network.logits(hidden[-n - 1 : -1]).float().log_softmax(-1)
+    return float(-log_probs.gather(1, tokens[-n:, None]).mean())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sampler.model.kv_cache import KeyValues
+from sampler.model.network import Segment
 
 
 class Topology(Protocol):
@@ -86,17 +86,6 @@ class TwoStream:
         clean = attend(q[:, :, :n], k[:, :, :n], v[:, :, :n], is_causal=True)
         live = attend(q[:, :, n:], k, v, attn_mask=self.live_mask)
         return torch.cat([clean, live], dim=2)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Segment:
-    """One row's share of a packed sequence: its length, what it attends to besides itself, and how to itself."""
-
-    length: int
-    past: tuple[KeyValues, ...]
-    is_causal: bool
-    seen: Tensor | None = None
-    """(length, length) bool, who sees whom within the row, where it is neither both ways nor causal throughout."""
 
 
 class Packed:

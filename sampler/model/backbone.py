@@ -5,13 +5,17 @@ Modules carry the names of Hugging Face's checkpoints, so a state dict is a chec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sampler.model.attention import Topology
+from sampler.model.attention import Packed, Topology
+from sampler.model.devices import threads_for
+from sampler.model.network import Forward, Segment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +122,7 @@ class Trunk(nn.Module):
 
 
 class Backbone(nn.Module):
-    """The network. `forward` gives hidden states; `logits` reads the ones that are asked for."""
+    """The network in torch: a `Network` for decoding; training calls `forward` with a topology of its own."""
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
@@ -140,10 +144,19 @@ class Backbone(nn.Module):
         out: Tensor = self.model.norm(x)
         return out
 
+    def read(self, tokens: Tensor, positions: Tensor, segments: Sequence[Segment]) -> Forward:
+        """See `Network.read`."""
+        packed = Packed(segments, tokens.device)
+        return Forward(self(tokens[None], positions[None], packed)[0], packed.key_values)
+
     def logits(self, hidden: Tensor) -> Tensor:
         """(…, hidden) → (…, vocab)."""
         out: Tensor = self.lm_head(hidden)
         return out
+
+    def threads(self, n_tokens: int) -> AbstractContextManager[None]:
+        """See `Network.threads`: what a layer multiplies decides."""
+        return threads_for(n_tokens * self.config.hidden_size * self.config.intermediate_size)
 
 
 def rotary(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

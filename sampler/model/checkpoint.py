@@ -23,6 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from sampler.model.backbone import Backbone, BackboneConfig
 from sampler.model.families import Config, FamilyProfile, UnknownFamily, recognise
+from sampler.model.network import Network
 from sampler.model.tokenizer import Tokenizer
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -49,6 +50,11 @@ class LoadedModel:
     n_bytes: int
     device: torch.device
     dtype: torch.dtype
+
+    @property
+    def network(self) -> Network:
+        """The network as decoding knows it."""
+        return self.backbone
 
 
 def load(

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
-from sampler.model.attention import Packed, Segment
+from sampler.model.attention import Packed
 from sampler.model.checkpoint import LoadedModel
 from sampler.model.kv_cache import KeyValues
+from sampler.model.network import Segment
 from seedfill.training.studies.plots import picture
 
 BLOCK_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)

@@ -18,6 +18,7 @@ from sampler.decoding.denoise import Row, denoise, read_context, start_row
 from sampler.decoding.unmask import EDIT_STEPS, Sampling
 from sampler.model import checkpoint
 from sampler.model.attention import Packed
+from sampler.model.backbone import Backbone
 from sampler.model.families import UnknownFamily, recognise
 from sampler.protocol.messages import Policy
 from tests.sampler.decoding.test_denoise import FIRST_TEXT, MASK, NO_STOP, OWN, TOKENIZER, VOCAB, make_canvas, texts
@@ -36,6 +37,9 @@ class ScriptedBackbone:
     def __init__(self, say: Callable[[list[int]], Tensor]) -> None:
         self.config, self.say = tiny_shape(), say
 
+    read: Any = Backbone.read
+    threads: Any = Backbone.threads
+
     def __call__(self, tokens: Tensor, positions: Tensor, attend: Packed) -> Tensor:
         nothing = torch.zeros(1, 1, tokens.shape[1], 2)
         attend(0, nothing, nothing, nothing)
@@ -51,7 +55,7 @@ class ScriptedBackbone:
 def scripted(say: Callable[[list[int]], Tensor]) -> Any:
     is_forbidden = torch.zeros(VOCAB, dtype=torch.bool)
     is_forbidden[list(PROFILE.forbidden_ids)] = True
-    return SimpleNamespace(backbone=ScriptedBackbone(say), profile=PROFILE, is_forbidden=is_forbidden)
+    return SimpleNamespace(network=ScriptedBackbone(say), profile=PROFILE, is_forbidden=is_forbidden)
 
 
 def saying(script: dict[tuple[int, ...], Sequence[int]]) -> Any:
@@ -122,9 +126,9 @@ def test_what_the_causal_reading_checks_is_not_edited() -> None:
 
 def test_a_span_never_outgrows_its_limit_nor_a_block_vanishes() -> None:
     growing = saying({})
-    growing.backbone.say = lambda block: torch.eye(VOCAB)[[EXPAND] * len(block)] * 20.0 + torch.eye(VOCAB)[A] * 10.0
+    growing.network.say = lambda block: torch.eye(VOCAB)[[EXPAND] * len(block)] * 20.0 + torch.eye(VOCAB)[A] * 10.0
     assert texts(run(growing, make_canvas(limit=9, stops=NO_STOP), 2)) == [[A] * 9]
-    growing.backbone.say = lambda block: torch.eye(VOCAB)[[DELETE] * len(block)] * 20.0 + torch.eye(VOCAB)[A] * 10.0
+    growing.network.say = lambda block: torch.eye(VOCAB)[[DELETE] * len(block)] * 20.0 + torch.eye(VOCAB)[A] * 10.0
     assert texts(run(growing, make_canvas(limit=3, stops=NO_STOP), 2)) == [[A] * 3]
 
 

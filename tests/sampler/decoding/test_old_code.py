@@ -20,6 +20,7 @@ from sampler.engine.job import Job
 from sampler.engine.scheduler import Scheduler
 from sampler.model import checkpoint
 from sampler.model.attention import Packed
+from sampler.model.backbone import Backbone
 from sampler.model.checkpoint import LoadedModel
 from sampler.model.families import FamilyProfile
 from sampler.protocol.messages import BadMessage, Edit, Failure, InfillRequest, InfillResult
@@ -44,9 +45,12 @@ class ScriptedModel:
         self.new, self.judged, self.profile, self.n_context = [*new, END], judged or {}, profile, n_context
         self.is_forbidden = torch.zeros(VOCAB, dtype=torch.bool)
         self.is_forbidden[list(profile.forbidden_ids)] = True
-        self.backbone: Any = self
+        self.network: Any = self
         self.config = tiny_shape()
         self.n_read = 0
+
+    read: Any = Backbone.read
+    threads: Any = Backbone.threads
 
     def __call__(self, tokens: Tensor, positions: Tensor, attend: Packed) -> Tensor:
         nothing = torch.zeros(1, 1, tokens.shape[1], 2)

@@ -20,6 +20,7 @@ from sampler.engine.job import Job
 from sampler.engine.scheduler import Scheduler
 from sampler.model import checkpoint
 from sampler.model.attention import Packed
+from sampler.model.backbone import Backbone
 from sampler.model.chat import chat_edit
 from sampler.model.checkpoint import LoadedModel
 from sampler.model.families.chat import ChatFrame, chat_frame
@@ -151,6 +152,9 @@ class Knows:
         self.config = tiny_shape()
         self.logits_at = 3.0 * torch.eye(vocab_size)[[*row[1:], row[0]]]
 
+    read: Any = Backbone.read
+    threads: Any = Backbone.threads
+
     def __call__(self, tokens: Tensor, positions: Tensor, attend: Packed) -> Tensor:
         nothing = torch.zeros(1, 1, tokens.shape[1], 2)
         attend(0, nothing, nothing, nothing)
@@ -170,7 +174,7 @@ def test_what_the_model_writes_too_is_kept_at_once(model: LoadedModel, start: st
     assert len(wanted) == len(old)
     row[first : first + len(old)] = wanted
     knows = SimpleNamespace(
-        backbone=Knows(row, len(model.is_forbidden)), profile=model.profile, is_forbidden=model.is_forbidden
+        network=Knows(row, len(model.is_forbidden)), profile=model.profile, is_forbidden=model.is_forbidden
     )
     done = start_row(knows, canvas, Sampling("threshold", 0.99, 32), None)
     denoise(knows, [done])
