@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, pairwise
 
@@ -43,7 +44,7 @@ def find_holes(text: str, language: str, start: int, end: int) -> list[tuple[int
         first, last = parsed_start(text[:start], language), end + parsed_end(text[end : end + MAX_PARSED])
         return [(a + first, b + first) for a, b in find_holes(text[first:last], language, start - first, end - first)]
     found = set(_to_do(text, language))
-    bodies = {hole for hole in holes(text, language) if hole[0] < hole[1]}
+    bodies = {hole for hole in holes(text, language) if hole[0] < hole[1] and hole[0] <= end and hole[1] >= start}
     found |= {hole for hole in bodies if not _is_on_purpose(text, hole[0])}
     return _apart(sorted(hole for hole in found if hole[0] <= end and hole[1] >= start))
 
@@ -106,18 +107,30 @@ def _to_do(text: str, language: str) -> list[tuple[int, int]]:
 
 def _is_on_purpose(text: str, start: int) -> bool:
     """Whether the body at `start` is to hold nothing, as far as the lines above tell."""
-    lines = text[max(start - LOOKED_BACK, 0) : start].split("\n")
-    own = len(lines[-1]) if lines else 0
+    lines = _upwards(text, start)
+    first = next(lines, "")
+    own = len(first)
     heads, is_decorator = list[str](), False
-    for line in reversed(lines[:-1] if lines and not lines[-1].strip() else lines):
+    for line in lines if not first.strip() else chain([first], lines):
         written, indent = line.strip(), len(line) - len(line.lstrip())
         if not heads and "TODO" in written:
             return False
         is_decorator &= written.startswith("@")
+        if heads and own == 0 and not is_decorator:  # nothing stands further left
+            break
         if written and (indent < own or is_decorator):
             heads.append(written)
             own, is_decorator = indent, True
     return bool(heads) and (_KEPT_EMPTY.match(heads[0]) is not None or any(map(_STUB.match, heads[1:])))
+
+
+def _upwards(text: str, end: int) -> Iterator[str]:
+    """The line up to character `end`, and those above it, as far as is looked back."""
+    least = max(end - LOOKED_BACK, 0)
+    while end >= least:
+        start = text.rfind("\n", least, end) + 1 or least
+        yield text[start:end]
+        end = start - 1
 
 
 def _apart(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 COMMENT = re.compile(r"^([ \t]*)(?:#|//|--|;)[ \t]*seedfill:[ \t]*(\S.*?)[ \t]*$", re.IGNORECASE)
 
+_MENTIONED = re.compile("seedfill:", re.IGNORECASE)
 LONGEST = 1000
 """Characters of a line that holds an instruction."""
 
@@ -26,6 +27,8 @@ def instruction_at(text: str, start: int, end: int) -> Instruction | None:
     That is the next line and what is indented deeper. None where there is no instruction, or nothing below it.
     """
     at = text.rfind("\n", 0, start) + 1
+    if not _MENTIONED.search(text, at, max(end, at) + LONGEST):
+        return None
     while at <= end and at < len(text):
         line = text[at : _next_line(text, at)]
         if found := COMMENT.match(line.rstrip("\r\n")[:LONGEST]):

@@ -12,6 +12,7 @@ from lsp_server.edits.selection import select
 from lsp_server.features.editing import Offer, Plan, Say, Target, asker, plain_range, request_options, target_of
 from lsp_server.jsonrpc import Server
 from sampler.protocol.messages import InfillRequest
+from sampler.text.rewriting import MAX_PARSED
 
 FILL_HOLES = "seedfill.fillHoles"
 """Arguments: the document's URI and, unless all of it is meant, a range."""
@@ -31,7 +32,9 @@ async def plan_holes(ls: Server, say: Say, uri: Any = None, span: Any = None) ->
 
 
 def hole_offers(ls: Server, target: Target) -> Iterator[Offer]:
-    """For a range, or a cursor's line, that holds some; of a very long one its part at the cursor."""
+    """For a range, or a cursor's line, that holds some; of a very long line its part at the cursor."""
+    if target.end - target.start > MAX_PARSED:
+        return
     line = select(target.text, target.start, target.end)
     start, end = max(line.start, target.start - LOOKED_AT), min(line.end, target.end + LOOKED_AT)
     spans = find_holes(target.text, target.snapshot.language, start, end)

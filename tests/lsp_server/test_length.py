@@ -105,3 +105,12 @@ def test_a_key_in_a_long_notebook_costs_no_more_than_a_look_at_it(line: str) -> 
 
     assert cost(key) < 40
     assert cost(key) < 1, "the other cells have been read already"
+
+
+@pytest.mark.parametrize(
+    "piece", ["def f():\n    pass\n", "@a\ndef f(): ...\n", "x = ...; ", "class A(B):\n    pass\n\n\n"]
+)
+def test_many_holes_cost_no_more_than_a_look_at_the_document(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    assert cost(lambda: find_holes(text, "python", 0, len(text))) < 30
+    assert cost(lambda: instruction_at(text + "# seedfill: do it\n" + text, 0, len(text) + 10)) < BOUND_S
