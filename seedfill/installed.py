@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from sampler.model.families import Config, UnknownFamily, recognise
 from sampler.model.tokenizer import Tokenizer
 from sampler.protocol.paths import data_folder, default_model_folder
+from sampler.protocol.regular_files import read_regular
+
+MAX_CONFIG_BYTES = 4 << 20
 
 
 class DamagedModel(ValueError):
@@ -37,17 +40,18 @@ def model_folders() -> list[Path]:
     """The default model's folder and those below the data home's `models`, where they exist."""
     others = sorted((data_folder() / "models").glob("*/config.json"))
     folders = [default_model_folder(), *(config.parent for config in others)]
-    return [folder for folder in dict.fromkeys(folders) if (folder / "config.json").is_file()]
+    return [folder for folder in dict.fromkeys(folders) if (folder / "config.json").exists()]
 
 
 def read_model(folder: Path) -> InstalledModel:
     """Describe a model folder; raises DamagedModel."""
-    if not (folder / "config.json").is_file():
+    if not (folder / "config.json").exists():
         raise DamagedModel(f"{folder} is no model's folder: it has no config.json.")
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_config(folder)
         profile = recognise(config, Tokenizer.load(folder / "tokenizer.json"))
         files = sorted(folder.glob("*.safetensors"))
+        files = [file for file in files if file.is_file()]
         if not files:
             raise DamagedModel(f"{folder} holds no weights (*.safetensors); fetch the model again.")
         return InstalledModel(
@@ -60,10 +64,21 @@ def read_model(folder: Path) -> InstalledModel:
         )
     except UnknownFamily as error:
         raise DamagedModel(f"{folder} is not a model that can be used: {error}") from None
-    except (OSError, ValueError, SafetensorError) as error:
-        if isinstance(error, DamagedModel):
-            raise
+    except DamagedModel:
+        raise
+    except Exception as error:  # whatever a stranger's files may bring about is about this one model
         raise DamagedModel(f"{folder} is damaged ({error}); fetch the model again.") from None
+
+
+def read_config(folder: Path) -> Config:
+    """config.json of a model's folder, without torch; raises ValueError or OSError."""
+    try:
+        config = json.loads(read_regular(folder / "config.json", MAX_CONFIG_BYTES, follow=True) or b"")
+    except RecursionError:
+        raise ValueError("config.json is nested too deep") from None
+    if not isinstance(config, dict):
+        raise ValueError("config.json is no object")
+    return config
 
 
 def _id(folder: Path, config: Config) -> str:

@@ -18,9 +18,9 @@ from lsp_server.completion.gate import Query
 from lsp_server.context.imported import imported_files
 from lsp_server.context.snippets import MAX_CHARACTERS, Neighbour, pick
 from lsp_server.workspace.documents import Snapshot
-from lsp_server.workspace.files import read_regular, real
 from lsp_server.workspace.privacy import refusal
 from sampler.protocol.messages import Snippet
+from sampler.protocol.regular_files import read_regular, real
 
 BURST_S = 5.0
 """Requests that follow each other within it belong to one burst of typing."""
@@ -129,8 +129,8 @@ def read(path: Path) -> str | None:
 
 @lru_cache(maxsize=64)
 def _read(path: Path, mtime_ns: int) -> str | None:
-    data = read_regular(path, MAX_CHARACTERS)
     try:
+        data = read_regular(path, MAX_CHARACTERS)
         return None if data is None else data.decode("utf-8")
-    except UnicodeDecodeError:
+    except (OSError, UnicodeDecodeError):
         return None

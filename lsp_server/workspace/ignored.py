@@ -6,6 +6,7 @@ Patterns of an inner folder win over those of an outer one, and .seedfillignore 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import stat
 from collections.abc import Iterable, Iterator
@@ -13,8 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from lsp_server.workspace.files import read_regular
 from lsp_server.workspace.ignore_patterns import Patterns, parse
+from sampler.protocol.regular_files import read_regular
 
 logger = logging.getLogger(__name__)
 
@@ -86,12 +87,18 @@ def _ignore_files(folders: list[Path]) -> Iterator[tuple[Path, Path]]:
 def _exclude_file(folder: Path) -> Path:
     """Where a repository keeps patterns of its own; that of a linked work tree or a submodule lies elsewhere."""
     git = folder / ".git"
-    named = (read_regular(git, MAX_POINTER) or b"").decode("utf-8", "replace")
+    named = _pointer(git)
     if named.startswith("gitdir:"):
         git = folder / named.removeprefix("gitdir:").strip()
-        common = (read_regular(git / "commondir", MAX_POINTER) or b"").decode("utf-8", "replace").strip()
-        git = git / common
+        git = git / _pointer(git / "commondir")
     return git / "info" / "exclude"
+
+
+def _pointer(file: Path) -> str:
+    """What a small file says, nothing where it is none."""
+    with contextlib.suppress(OSError):
+        return (read_regular(file, MAX_POINTER) or b"").decode("utf-8", "replace").strip()
+    return ""
 
 
 def _matches(file: Path, relative: str) -> bool | None:
@@ -110,8 +117,12 @@ def _patterns(file: Path, mtime_ns: int, size: int) -> Patterns:
     """The patterns of a file as it was at a time; a line that is no pattern is left out, and noted."""
     if size > MAX_BYTES:
         logger.warning("Of %s, which is too large for an ignore file, only the beginning is read.", file)
-    lines = (read_regular(file, MAX_BYTES) or b"").decode("utf-8", "replace").split("\n")
-    patterns, bad = parse(lines)
+    try:
+        data = read_regular(file, MAX_BYTES) or b""
+    except OSError as error:
+        logger.warning("%s cannot be read, so nothing is ignored by it: %s", file, error.strerror)
+        data = b""
+    patterns, bad = parse(data.decode("utf-8", "replace").split("\n"))
     for line in bad[:MAX_COMPLAINTS]:
         logger.warning("%s: %r is no pattern, so it is left out.", file, line[:80])
     return patterns

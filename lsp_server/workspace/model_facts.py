@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from sampler.protocol.paths import data_folder, default_model_folder
+from sampler.protocol.regular_files import read_regular
 from sampler.text.rewriting import CONFIDENCE_FLOOR
+
+MAX_BYTES = 4 << 20
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ def _folder(name: str | None) -> Path:
 def _read(path: Path, changed: int) -> ModelFacts:
     """`changed` is there so that a file that changes is read again."""
     try:
-        section: Any = json.loads(path.read_text(encoding="utf-8"))["seedfill"]
+        section: Any = json.loads(read_regular(path, MAX_BYTES, follow=True) or b"")["seedfill"]
         languages = tuple(str(language) for language in section.get("languages", ()))
         return ModelFacts(
             confidence_floor=float(section.get("confidence_floor") or 0),
@@ -62,7 +65,7 @@ def _read(path: Path, changed: int) -> ModelFacts:
             languages=languages,
             presets={str(kind): float(rate) for kind, rate in section.get("presets", {}).items()},
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         logger.debug("%s says nothing of suggestions: %r", path, error)
         return ModelFacts()
 

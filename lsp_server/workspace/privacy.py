@@ -13,8 +13,8 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from lsp_server.workspace.files import real
 from lsp_server.workspace.ignored import ignored_by, is_kept
+from sampler.protocol.regular_files import real
 
 MAX_CHARACTERS = 8_000_000
 """Above it a document is data, and each keystroke would copy it."""

@@ -83,17 +83,22 @@ class Models:
         self.budget_bytes = budget_bytes or _default_budget(device)
         self.notices: list[str] = []
         self._loaded: OrderedDict[Path, LoadedModel] = OrderedDict()
+        self._stamps: dict[Path, checkpoint.Stamp] = {}
+        """What the folders' files were when they were read."""
 
     def get(self, folder: Path, on_progress: checkpoint.OnProgress, busy: Busy) -> LoadedModel:
         """The model of a folder, loaded where necessary; models in `busy` are never dropped."""
-        if folder not in self._loaded:
+        if not self.is_loaded(folder):
+            self._loaded.pop(folder, None)
+            stamp = checkpoint.stamp(folder)
             self._loaded[folder] = self._load(folder, on_progress, busy)
+            self._stamps[folder] = stamp
         self._loaded.move_to_end(folder)
         return self._loaded[folder]
 
     def is_loaded(self, folder: Path) -> bool:
-        """Whether using the folder's model costs no time."""
-        return folder in self._loaded
+        """Whether using the folder's model costs no time: it is in memory, and what lies on disk is still the same."""
+        return folder in self._loaded and self._stamps.get(folder) == checkpoint.stamp(folder)
 
     def move_to_cpu(self, folder: Path, on_progress: checkpoint.OnProgress | None = None) -> LoadedModel:
         """Run the folder's model on the CPU from now on, and say so."""
@@ -102,6 +107,7 @@ class Models:
             sentence = f"{folder.name} does not fit on {self.device}: it runs on the CPU."
             _log.warning(sentence)
             self.notices.append(sentence)
+        self._stamps[folder] = checkpoint.stamp(folder)
         self._loaded[folder] = prepare.load(folder, torch.device("cpu"), on_progress)
         return self._loaded[folder]
 

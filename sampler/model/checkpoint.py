@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,10 +26,15 @@ from sampler.model.backbone import Backbone, BackboneConfig
 from sampler.model.families import Config, FamilyProfile, UnknownFamily, recognise
 from sampler.model.network import Network
 from sampler.model.tokenizer import Tokenizer
+from sampler.protocol.regular_files import read_regular
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 FLOATS = {"F64", "F32", "F16", "BF16"}
 
+MAX_CONFIG_BYTES = 4 << 20
+_LAYER = re.compile(r"model\.layers\.(\d{1,6})\.")
+
+Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
 OnProgress = Callable[[float], None]
 
 
@@ -65,6 +71,7 @@ def load(
 ) -> LoadedModel:
     """Load a checkpoint; raises ModelError with one sentence, or torch's own error where memory does not suffice."""
     config = read_config(folder)
+    _number(config, "vocab_size", int)
     try:
         tokenizer = Tokenizer.load(folder / "tokenizer.json")
         profile = recognise({**config, "tokenizer_config": tokenizer_config(folder)}, tokenizer)
@@ -116,6 +123,7 @@ def load_backbone(
     """The network of a checkpoint, without gradients; raises ModelError with one sentence."""
     with _open_tensors(folder) as tensors:
         config = backbone_config(read_config(folder), set(tensors))
+        _check_claims(folder, config, tensors)
         with torch.device("meta"), _Uninitialised():
             backbone = Backbone(config)
         expected = _expected(backbone)
@@ -133,6 +141,17 @@ def load_backbone(
     return backbone.requires_grad_(False).eval()
 
 
+def stamp(folder: Path) -> Stamp:
+    """What tells whether a folder's files have changed: name, inode, size and time of each. Takes microseconds."""
+    found = []
+    for path in sorted(folder.glob("*")):
+        if path.suffix in (".json", ".safetensors", ".jinja"):
+            with suppress(OSError):
+                info = path.stat()
+                found.append((path.name, info.st_ino, info.st_size, info.st_mtime_ns))
+    return tuple(found)
+
+
 def memory_needed(folder: Path, dtype: torch.dtype) -> int:
     """Bytes the weights of a checkpoint take in memory."""
     with _open_tensors(folder) as tensors:
@@ -147,10 +166,15 @@ def read_config(folder: Path) -> Config:
         raise ModelError(f"There is no model at {folder}: name a folder with config.json and safetensors.")
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{folder} is no model: it has no config.json.") from None
-    except ValueError:
+        data = read_regular(path, MAX_CONFIG_BYTES, follow=True)
+        if data is None:
+            raise ModelError(f"{folder} is no model: it has no config.json.")
+        config = json.loads(data)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}).") from None
+    except ModelError:
+        raise
+    except (ValueError, RecursionError):
         raise ModelError(f"{path} is not valid JSON: fetch the model again.") from None
     if not isinstance(config, dict):
         raise ModelError(f"{path} is not a JSON object: fetch the model again.")
@@ -160,13 +184,13 @@ def read_config(folder: Path) -> Config:
 def tokenizer_config(folder: Path) -> Config:
     """tokenizer_config.json of a checkpoint, with the chat template where it lies apart; empty where there is none."""
     try:
-        found = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = {}
+        found = json.loads(read_regular(folder / "tokenizer_config.json", MAX_CONFIG_BYTES, follow=True) or b"{}")
+        template = read_regular(folder / "chat_template.jinja", MAX_CONFIG_BYTES, follow=True)
+    except (OSError, ValueError, RecursionError):
+        found, template = {}, None
     settings: Config = found if isinstance(found, dict) else {}
-    template = folder / "chat_template.jinja"
-    if template.is_file():
-        settings["chat_template"] = template.read_text(encoding="utf-8", errors="replace")
+    if template is not None:
+        settings["chat_template"] = template.decode("utf-8", "replace")
     return settings
 
 
@@ -298,6 +322,20 @@ def _expected(backbone: Backbone) -> dict[str, tuple[int, ...]]:
     if backbone.config.tie_embeddings:
         names.pop("lm_head.weight", None)
     return names
+
+
+def _check_claims(folder: Path, config: BackboneConfig, tensors: Mapping[str, Any]) -> None:
+    """Raise ModelError where config.json speaks of another network than the files hold, before any of it is made."""
+    layers = {int(found[1]) for name in tensors if (found := _LAYER.match(name))}
+    if config.n_layers > len(layers) + 1:  # one layer too many is named by its tensors
+        raise ModelError(f"{folder.name}: config.json claims {config.n_layers:,} layers, the files hold {len(layers)}.")
+    embedding = "model.embed_tokens.weight"
+    rows = tensors[embedding].get_slice(embedding).get_shape()[0] if embedding in tensors else config.vocab_size
+    if config.vocab_size != rows:
+        raise ModelError(f"{folder.name}: config.json claims {config.vocab_size:,} tokens, the files hold {rows:,}.")
+    widest = max((math.prod(tensors[name].get_slice(name).get_shape()) for name in tensors), default=0)
+    if config.hidden_size * max(config.intermediate_size, config.hidden_size) > 64 * max(widest, 1):
+        raise ModelError(f"{folder.name}: config.json claims wider layers than the files hold.")
 
 
 def _check(folder: Path, expected: dict[str, tuple[int, ...]], tensors: Mapping[str, Any]) -> None:

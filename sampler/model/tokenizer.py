@@ -5,6 +5,7 @@ The reserved tokens and their ids are frozen: every trained weight depends on th
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from functools import cached_property
 from itertools import takewhile
@@ -12,6 +13,10 @@ from pathlib import Path
 
 from tokenizers import Tokenizer as Bpe
 
+from sampler.protocol.regular_files import read_regular
+
+MAX_BYTES = 64 << 20
+NORMALISERS = frozenset({"NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents"})
 MAX_HOLES = 8
 N_SPARE = 24
 RESERVED = (
@@ -45,11 +50,13 @@ class Tokenizer:
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
         """Read tokenizer.json; raises FileNotFoundError, or ValueError with one sentence when it is damaged."""
-        if not path.is_file():
+        data = read_regular(path, MAX_BYTES + 1, follow=True)
+        if data is None:
             raise FileNotFoundError(f"There is no tokenizer at {path}.")
         try:
-            return cls(Bpe.from_file(str(path)))
-        except Exception as error:  # the Rust library raises bare Exception
+            _check(data)
+            return cls(Bpe.from_str(data.decode("utf-8")))
+        except (Exception, RecursionError) as error:  # the Rust library raises bare Exception
             raise ValueError(f"{path} is not a tokenizer: {error}") from None
 
     def encode(self, text: str) -> list[int]:
@@ -121,6 +128,17 @@ class Tokenizer:
     def save(self, path: Path) -> None:
         """Write tokenizer.json."""
         self._bpe.save(str(path))
+
+
+def _check(data: bytes) -> None:
+    """Raise ValueError for what may turn a letter into a book: some normalisers write whatever they like."""
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"it has more than {MAX_BYTES >> 20} MB")
+    normaliser = json.loads(data).get("normalizer") or {}
+    steps = normaliser.get("normalizers", []) if normaliser.get("type") == "Sequence" else [normaliser]
+    for step in steps:
+        if step and step.get("type") not in NORMALISERS:
+            raise ValueError(f"its normalizer {step.get('type')!r} is not one that only spells letters otherwise")
 
 
 def _scalars(text: str) -> str:

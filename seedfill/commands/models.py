@@ -78,7 +78,10 @@ def _show(models: list[dict[str, Any]]) -> None:
     if not models:
         print("No model is installed.")
         return
-    table = Table("model", "parameters", "size", "licence", "languages", "loaded", "fits")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("model", no_wrap=True, min_width=max(len(model["id"]) for model in models))  # to be copied
+    for heading in ("parameters", "size", "licence", "languages", "loaded", "fits"):
+        table.add_column(heading)
     for model in models:
         table.add_row(
             model["id"],

@@ -72,7 +72,10 @@ def _check_device(device: str) -> None:
     """Raise BadInput where there is no such device; torch is not asked for what is always there."""
     if device in ("auto", "cpu"):
         return
-    from sampler.model.devices import NoDevice, pick_device, wait_passively
+    from sampler.model.devices import DEVICES, NoDevice, pick_device, wait_passively
+
+    if device.partition(":")[0] not in DEVICES:
+        raise BadInput(f"There is no device {device!r}: choose one of {', '.join(DEVICES)}.")
 
     wait_passively()
     try:

@@ -17,6 +17,8 @@ Cache: TypeAlias = Literal["exact", "refresh-per-block", "none"]
 LengthPolicy: TypeAlias = Literal["end-token", "fixed"]
 """How a span finds its length: the model ends it, or several lengths are tried and the surest is taken."""
 
+MAX_VOCABULARY = 1 << 20
+
 Config: TypeAlias = dict[str, Any]
 """A checkpoint's config.json."""
 
@@ -91,7 +93,12 @@ class FamilyProfile:
 
 
 def unwritable(vocabulary: Vocabulary, vocab_size: int, keep: Iterable[int]) -> tuple[int, ...]:
-    """Ids below `vocab_size` that stand for no text, `keep` left out: special tokens and unused rows."""
+    """Ids below `vocab_size` that stand for no text, `keep` left out: special tokens and unused rows.
+
+    Raises UnknownFamily for a vocabulary beyond all reason.
+    """
+    if vocab_size > MAX_VOCABULARY:
+        raise UnknownFamily(f"config.json claims {vocab_size:,} tokens, more than any vocabulary has.")
     kept = set(keep)
     silent = [i for i, text in enumerate(vocabulary.token_bytes) if not text and i not in kept]
     return (*silent, *range(vocabulary.vocab_size, vocab_size))

@@ -128,6 +128,19 @@ def test_what_is_read_of_documents_stays_within_a_budget(start: Callable[..., En
         assert running.state().slot_bytes <= 3 * one
 
 
+def test_a_folder_that_changed_is_read_again(start: Callable[..., Engine], tmp_path: Path) -> None:
+    """Trained on, pulled anew, or garbage by now."""
+    folder = make_tiny_model(tmp_path / "tiny")
+    running = start(folder)
+    first = Ask(running, max_tokens=24).result().candidates[0].fills
+    make_tiny_model(folder, seed=7)
+    assert Ask(running, max_tokens=24).result().candidates[0].fills != first
+    (folder / "model.safetensors").write_bytes(b"garbage")
+    assert "truncated or damaged" in Ask(running).failure().message
+    make_tiny_model(folder)
+    assert Ask(running, max_tokens=24).result().candidates[0].fills == first
+
+
 def test_cancelling_ends_with_one_failure(start: Callable[..., Engine], folder: Path) -> None:
     running = start(folder)
     Ask(running).result()

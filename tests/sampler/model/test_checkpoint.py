@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from sampler.model import checkpoint
 from sampler.model.attention import Causal
 from sampler.model.checkpoint import ModelError
+from sampler.model.families.chat import chat_frame
 from tests.support.tiny_model import edit_config, make_tiny_model, tiny_backbone, tiny_tokenizer
 
 WEIGHTS = "model.safetensors"
@@ -129,6 +132,73 @@ def test_a_damaged_checkpoint_is_refused_with_a_sentence(
     with pytest.raises(ModelError, match=sentence) as caught:
         checkpoint.load(folder)
     assert "\n" not in str(caught.value)
+
+
+def a_pipe(name: str) -> Callable[[Path], object]:
+    def make(folder: Path) -> None:
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+
+    return make
+
+
+def a_device(name: str) -> Callable[[Path], object]:
+    def make(folder: Path) -> None:
+        (folder / name).unlink()
+        (folder / name).symlink_to("/dev/zero")
+
+    return make
+
+
+def normaliser(step: dict[str, Any]) -> Callable[[Path], object]:
+    def make(folder: Path) -> None:
+        path = folder / "tokenizer.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"normalizer": step}))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        (lambda f: edit_config(f, num_hidden_layers=10**9), "claims 1,000,000,000 layers"),
+        (lambda f: edit_config(f, vocab_size=10**9), "claims 1,000,000,000 tokens"),
+        (lambda f: edit_config(f, intermediate_size=10**9), "wider layers"),
+        (lambda f: edit_config(f, vocab_size="many"), "'vocab_size' as a positive number"),
+        (lambda f: (f / "config.json").write_text("[" * 100_000), "not valid JSON"),
+        (a_pipe("config.json"), "no config.json"),
+        (a_device("config.json"), "no config.json"),
+        (a_pipe("tokenizer.json"), "no tokenizer"),
+        (a_device("tokenizer.json"), "no tokenizer"),
+        (
+            normaliser({"type": "Replace", "pattern": {"String": "a"}, "content": "b" * 10**6}),
+            "'Replace' is not one that only spells letters otherwise",
+        ),
+        (normaliser({"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "x" * 10**6}]}), "'Prepend'"),
+    ],
+)
+def test_a_folder_that_means_harm_is_refused_with_a_sentence(
+    harm: Callable[[Path], object], sentence: str, tmp_path: Path
+) -> None:
+    """Within the memory and the time that any folder takes."""
+    folder = make_tiny_model(tmp_path / "m")
+    harm(folder)
+    with pytest.raises(ModelError, match=sentence) as caught:
+        checkpoint.load(folder)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 'x' * 4000000000 }}",
+        "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3,
+        "{{ ().__class__.__bases__ }}",
+    ],
+)
+def test_a_template_that_means_harm_is_left_out(template: str) -> None:
+    assert chat_frame({"chat_template": template}) is None
 
 
 def test_no_folder_is_refused(tmp_path: Path) -> None:

@@ -64,6 +64,17 @@ def test_a_file_with_secrets_is_refused(
     assert "may hold secrets" in capsys.readouterr().err
 
 
+def test_no_model_id_is_cut_in_a_narrow_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "a-model-with-a-long-id-1.5b-instruct-base"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "80")
+    make_tiny_model(tmp_path / "seedfill" / "models" / name)
+    assert cli.run(["models", "list"]) == 0
+    assert name in capsys.readouterr().out
+
+
 def test_the_same_seed_gives_the_same_fill(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("fill", file, "--at", "2:12", "--candidates", 3, "--max-tokens", 6, "--seed", 5)
     first, second = run_json(capsys, *arguments), run_json(capsys, *arguments)
