@@ -25,7 +25,7 @@ from sampler.model import prepare
 from sampler.model.checkpoint import LoadedModel
 from sampler.protocol.messages import InfillRequest
 from sampler.protocol.paths import default_model_folder
-from sampler.text.syntax_errors import Faults, excerpt_at
+from sampler.text.syntax_errors import SyntaxErrors, excerpt_at
 from sampler.text.windows import prefix_window, suffix_window
 from seedfill.evaluation.metrics import parses
 from seedfill.evaluation.tasks import InfillTask, read_tasks, spread
@@ -103,7 +103,7 @@ def ends(model: LoadedModel, task: InfillTask) -> list[Place]:
     span, end_id = sequence.canvas.spans[0], model.profile.end_id
     tokens = [token for token in span.tokens if token != end_id]
     log_probs = read(model, canvas.context, [*tokens, end_id])
-    around, found, log_prob = Faults(excerpt_at(*pieces, task.language)), list[Place](), 0.0
+    around, found, log_prob = SyntaxErrors(excerpt_at(*pieces, task.language)), list[Place](), 0.0
     for n in range(len(tokens) + 1):
         span.tokens, span.finish = tokens[:n], "end"
         text = sequence.canvas.fill(span, model.tokenizer, model.profile.mask_id)

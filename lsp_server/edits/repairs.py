@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from lsp_server.edits.selection import Replacement, Selection, replacements, rewrite_request, select
 from sampler.protocol.messages import Candidate, InfillRequest
-from sampler.text.rewriting import MAX_PARSED, Around, Infill, Refusal, fault_lines, faults_in, parsed_around
+from sampler.text.rewriting import MAX_PARSED, Around, Infill, Refusal, error_lines, errors_in, parsed_around
 
 FIX = "fix the code"
 """What models are trained to be told."""
@@ -29,17 +29,17 @@ class Doubt(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _fault_lines(text: str, language: str) -> list[int]:
+def _error_lines(text: str, language: str) -> list[int]:
     """They stay the same until the text changes, and editors ask at each move of the cursor."""
-    return fault_lines(text, language)
+    return error_lines(text, language)
 
 
-def faulty_lines(text: str, language: str, start: int = 0, end: int | None = None) -> tuple[int, int] | None:
-    """The first run of lines between two characters in which the grammar finds faults, as characters; None if none."""
+def first_error_lines(text: str, language: str, start: int = 0, end: int | None = None) -> tuple[int, int] | None:
+    """The first run of lines between two characters in which the grammar finds errors, as characters; None if none."""
     if len(text) > MAX_PARSED:
         return None
     first, last = text.count("\n", 0, start), text.count("\n", 0, len(text) if end is None else end)
-    found = [line for line in _fault_lines(text, language) if first <= line <= last]
+    found = [line for line in _error_lines(text, language) if first <= line <= last]
     if not found:
         return None
     run_end = found[0]
@@ -58,7 +58,7 @@ async def repair(infill: Infill, selection: Selection, message: str, **options: 
     request = replace(request, edit=replace(request.edit, start="masks"), n_candidates=N_CANDIDATES)
     result = await infill(request)
     around = parsed_around(request, whole.around)
-    n_before = len(faults_in(whole.lines, around, request.language))
+    n_before = len(errors_in(whole.lines, around, request.language))
     better = (candidate.fills[0] for candidate in result.candidates if _repairs(request, candidate, n_before, around))
     text = next(better, None)
     if text is None:
@@ -67,12 +67,12 @@ async def repair(infill: Infill, selection: Selection, message: str, **options: 
 
 
 def _repairs(request: InfillRequest, candidate: Candidate, n_before: int, around: Around) -> bool:
-    """Whether it is whole, other code, and has fewer faults, or none where there were none."""
+    """Whether it is whole, other code, and has fewer syntax errors, or none where there were none."""
     assert request.edit is not None
     text = candidate.fills[0]
     if candidate.finish != "end" or text.strip() == request.edit.selection.strip():
         return False
-    n_after = len(faults_in(text, around, request.language))
+    n_after = len(errors_in(text, around, request.language))
     return n_after < n_before or n_after == 0
 
 

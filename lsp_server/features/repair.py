@@ -10,7 +10,7 @@ from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
 
 from lsp_server.edits.holes import MARKER
-from lsp_server.edits.repairs import doubts, faulty_lines, repair
+from lsp_server.edits.repairs import doubts, first_error_lines, repair
 from lsp_server.edits.selection import Replacement, select
 from lsp_server.features.editing import (
     MOVED_ON,
@@ -51,7 +51,7 @@ async def plan_repair(ls: Server, say: Say, uri: Any = None, span: Any = None, m
     if not isinstance(message, str):
         raise JsonRpcInvalidParams(f"The third argument must say what is wrong, not {message!r}.")
     target = target_of(ls, uri, span)
-    lines = (target.start, target.end) if span is not None else _faulty_lines(ls, target)
+    lines = (target.start, target.end) if span is not None else _error_lines(ls, target)
     if lines is None:
         raise Refusal("Everything here parses: select what is to be repaired.")
     selection = select(target.text, *lines)
@@ -117,14 +117,14 @@ def repair_offers(ls: Server, target: Target, diagnostics: Iterable[lsp.Diagnost
                 f"Repair: {_short(complaint.message)}", KIND, REPAIR, [uri, span, complaint.message], [complaint]
             )
     if not complaints:
-        lines = _faulty_lines(ls, target)
+        lines = _error_lines(ls, target)
         if lines is not None and MARKER not in target.text[slice(*lines)]:
             yield Offer("Repair what does not parse", KIND, REPAIR, [uri, plain_range(document, *lines), ""])
 
 
-def _faulty_lines(ls: Server, target: Target) -> tuple[int, int] | None:
+def _error_lines(ls: Server, target: Target) -> tuple[int, int] | None:
     code = ls.notebooks.code(target.snapshot)
-    return faulty_lines(code, target.snapshot.language, target.start, target.end)
+    return first_error_lines(code, target.snapshot.language, target.start, target.end)
 
 
 def _doubt_offer(uri: str, span: dict[str, Any], hint: lsp.Diagnostic) -> Iterator[Offer]:

@@ -2,8 +2,8 @@
 
 What a model writes by taking the likeliest token each time is not always the likeliest text, nor what the place asks
 for: a block that stands below needs a head, and the likeliest line may be none. So a few beginnings are written on in
-one batch, and of the texts that leave the fewest faults the likeliest is taken (`engine/results.py`). Whatever can no
-longer be that one is left, so that it takes fewer passes than the likeliest tokens alone, but dearer ones.
+one batch, and of the texts that leave the fewest syntax errors the likeliest is taken (`engine/results.py`). Whatever
+can no longer be that one is left, so that it takes fewer passes than the likeliest tokens alone, but dearer ones.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ N_FIRST = 3
 def may_fork(request: InfillRequest, row: Row) -> bool:
     """Whether the likeliest texts are asked for, where a line ends or between lines, and nothing of them is told early.
 
-    Inside a line hardly any text of several lines is without a fault. Where the context was not read, or there is room
+    Inside a line hardly any text of several lines is without an error. Where the context was not read, or there is room
     for a single token, there are no beginnings.
     """
     is_line_end = row.canvas.is_between_lines or not request.pieces[-1].partition("\n")[0].strip()

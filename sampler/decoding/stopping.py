@@ -2,7 +2,7 @@
 
 A model that has not learned where to stop writes on, and each line that it adds may spoil those before it. Up to the
 end of a line a text is worth its characters times the probability that all of it is right: what a person may expect to
-keep. Of the ends that leave the fewest faults in the code around the text, the one worth most is taken; and once none
+keep. Of the ends that leave the fewest errors in the code around the text, the one worth most is taken; and once none
 are left that a line could help and no further line can be worth more, nothing more is written.
 """
 
@@ -17,7 +17,7 @@ from sampler.decoding.span import Span
 from sampler.model.families import FamilyProfile
 from sampler.model.tokenizer import Tokenizer
 from sampler.protocol.messages import End, InfillRequest
-from sampler.text.syntax_errors import Faults, excerpt_at
+from sampler.text.syntax_errors import SyntaxErrors, excerpt_at
 
 TOKEN_CHARACTERS = 4
 """Of a token still to come, on average."""
@@ -34,10 +34,10 @@ def is_open_ended(request: InfillRequest, profile: FamilyProfile) -> bool:
     return profile.causal_reading and len(request.pieces) == 2 and request.edit is None and not request.one_line
 
 
-def faults_around(canvas: Canvas, request: InfillRequest) -> Faults:
+def errors_around(canvas: Canvas, request: InfillRequest) -> SyntaxErrors:
     """Of the one span of `request`."""
     before, after = request.pieces
-    return Faults(excerpt_at(before, after, request.language), "\n" if canvas.is_between_lines else "")
+    return SyntaxErrors(excerpt_at(before, after, request.language), "\n" if canvas.is_between_lines else "")
 
 
 def ends_of(canvas: Canvas, tokenizer: Tokenizer, mask_id: int) -> tuple[End, ...]:
@@ -57,7 +57,7 @@ class Stop:
     """A place to end: behind how many tokens and characters, what is wrong with the code then, and how likely it is."""
 
     n_tokens: int
-    n_faults: int
+    n_errors: int
     is_whole: bool
     n_characters: int
     log_prob: float
@@ -70,7 +70,7 @@ class Stop:
     @property
     def rank(self) -> tuple[int, float]:
         """The higher the better, of texts that begin otherwise: by worth, more were long and fewer right."""
-        return -self.n_faults, self.log_prob
+        return -self.n_errors, self.log_prob
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class Ending:
     """
 
     tokenizer: Tokenizer
-    faults: Faults
+    errors: SyntaxErrors
     begins: str = ""
     best: Stop | None = None
     n_sure: int = 0
@@ -99,7 +99,7 @@ class Ending:
         """Where the text ends as things stand: without an end, where it was cut off, which is worth nothing."""
         text = self._text
         return self.best or Stop(
-            len(self._read), self.faults.left_by(text), self.faults.is_whole(text), n_characters=0, log_prob=-math.inf
+            len(self._read), self.errors.left_by(text), self.errors.is_whole(text), n_characters=0, log_prob=-math.inf
         )
 
     def follow(self, span: Span, stop_ids: Collection[int]) -> None:
@@ -142,11 +142,11 @@ class Ending:
         text = self._text.rstrip()
         if not text or text == self._last or self._n_whole < len(self._read):
             return
-        n_faults, is_whole = self.faults.left_by(text), self.faults.is_whole(text)
-        end = Stop(len(self._read), n_faults, is_whole, len(text.lstrip()), self._log_prob)
+        n_errors, is_whole = self.errors.left_by(text), self.errors.is_whole(text)
+        end = Stop(len(self._read), n_errors, is_whole, len(text.lstrip()), self._log_prob)
         self._last, self._n_ends = text, self._n_ends + 1
         self.n_sure = self.n_sure or end.n_tokens
-        self.best = end if self.best is None else max(self.best, end, key=lambda one: (-one.n_faults, one.worth))
+        self.best = end if self.best is None else max(self.best, end, key=lambda one: (-one.n_errors, one.worth))
 
     @property
     def log_prob_bound(self) -> float:

@@ -42,8 +42,8 @@ def _committed(row: Row, model: LoadedModel) -> str:
 
 
 def result(job: Job, model: LoadedModel) -> InfillResult:
-    """The request's candidates: those that came to an end before those cut short, then those that leave fewer faults,
-    then the likelier; where nobody looks for faults, by mean log-probability.
+    """The request's candidates: those that came to an end before those cut short, then those that leave fewer errors,
+    then the likelier; where nobody looks for errors, by mean log-probability.
     """
     ranked = sorted(job.rows, key=_rank, reverse=True)
     return InfillResult(

@@ -1,7 +1,7 @@
 """Where an excerpt of a file can begin and end so that it reads as a whole: pure functions of text.
 
 What a request says of a file is cut from it by size, often inside a docstring, a call or a class. Around the cursor
-that costs a grammar its bearings: it finds faults that the file does not have. So there are a few other edges to choose
+that costs a grammar its bearings: it finds errors that the file does not have. So there are a few other edges to choose
 from, further in.
 """
 

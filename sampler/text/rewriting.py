@@ -106,10 +106,10 @@ async def rewrite(
 async def rewrite_once(
     infill: Infill, request: InfillRequest, floor: float, parse_rounds: int | None, around: Around | None
 ) -> Rewriting:
-    """Ask, and where the answer has faults of syntax that the old code had not, have its lines written again.
+    """Ask, and where the answer has syntax errors that the old code had not, have its lines written again.
 
     The other lines of the answer are locked then. `parse_rounds` None: whether it parses does not matter.
-    `around` is parsed with it: a window that is cut somewhere has faults of its own, which hide others.
+    `around` is parsed with it: a window that is cut somewhere has syntax errors of its own, which hide others.
     Raises Refusal where nothing of it may be shown.
     """
     around = parsed_around(request, around)
@@ -118,13 +118,13 @@ async def rewrite_once(
     if parse_rounds is None:
         return Rewriting(text=text, result=result, confidence=confidence)
     assert request.edit is not None
-    n_before = len(faults_in(request.edit.selection, around, request.language))
+    n_before = len(errors_in(request.edit.selection, around, request.language))
     for n_rounds in range(parse_rounds + 1):
-        faults = new_faults(text, around, request.language, n_before)
-        if not faults:
+        errors = new_errors(text, around, request.language, n_before)
+        if not errors:
             return Rewriting(text=text, result=result, confidence=confidence, n_rounds=n_rounds)
         if n_rounds < parse_rounds:
-            result = await infill(_again(request, text, faults))
+            result = await infill(_again(request, text, errors))
             text = rewritten(request, result, floor)
             confidence = min(confidence, result.candidates[0].confidence)
     raise Fruitless("What the model wrote does not parse: select less, or ask in other words.")
@@ -135,40 +135,40 @@ def parsed_around(request: InfillRequest, around: Around | None) -> Around:
     return around if around and sum(map(len, around)) <= MAX_PARSED else (request.pieces[0], request.pieces[1])
 
 
-def new_faults(text: str, around: Around, language: str, n_before: int) -> set[int]:
-    """The lines of `text` with faults; none where the old code had as many, or where there is no grammar."""
-    found, last = faults_in(text, around, language), text.count("\n")
+def new_errors(text: str, around: Around, language: str, n_before: int) -> set[int]:
+    """The lines of `text` with syntax errors; none where the old code had as many, or where there is no grammar."""
+    found, last = errors_in(text, around, language), text.count("\n")
     return {min(max(line, 0), last) for line in found} if len(found) > n_before else set()
 
 
-def faults_in(code: str, around: Around, language: str) -> list[int]:
-    """The line, counted from the start of `code`, of each fault in it and in what stands around it."""
+def errors_in(code: str, around: Around, language: str) -> list[int]:
+    """The line, counted from the start of `code`, of each syntax error in it and in what stands around it."""
     before, after = around
     first = before.count("\n")
-    return [line - first for line in fault_lines(before + code + after, language)]
+    return [line - first for line in error_lines(before + code + after, language)]
 
 
-def fault_lines(text: str, language: str) -> list[int]:
+def error_lines(text: str, language: str) -> list[int]:
     """The line, from 0, of each thing that the grammar had to skip or to suppose; empty without a grammar."""
     parser = parser_for(language)
     if parser is None:
         return []
-    faults, waiting = [], [parser.parse(text.encode("utf-8", "replace")).root_node]
+    errors, waiting = [], [parser.parse(text.encode("utf-8", "replace")).root_node]
     while waiting:
         node = waiting.pop()
         if is_syntax_error(node):
-            faults.append(line_of_error(node))
+            errors.append(line_of_error(node))
         waiting += [child for child in node.children if child.has_error or child.is_missing]
-    return sorted(faults)
+    return sorted(errors)
 
 
-def _again(request: InfillRequest, text: str, faults: set[int]) -> InfillRequest:
-    """The request to write the faulty lines of `text` anew, the others and what was locked before being locked."""
+def _again(request: InfillRequest, text: str, errors: set[int]) -> InfillRequest:
+    """The request to write the wrong lines of `text` anew, the others and what was locked before being locked."""
     assert request.edit is not None
     locks, at = _locked_in(request.edit, text) or [], 0
     for i, line in enumerate(text.split("\n")):
-        if i not in faults:
-            is_run = i > 0 and i - 1 not in faults
+        if i not in errors:
+            is_run = i > 0 and i - 1 not in errors
             locks.append((at - is_run, at + len(line)))
         at += len(line) + 1
     return replace(request, edit=replace(request.edit, start="selection", selection=text, locks=merged(locks)))

@@ -79,7 +79,7 @@ class Syntax:
     @cached_property
     def n_errors(self) -> int:
         """How many times the grammar had to skip something or to suppose something that is missing."""
-        return sum(map(is_syntax_error, _faulty(self.tree.root_node)))
+        return sum(map(is_syntax_error, _with_errors(self.tree.root_node)))
 
     @cached_property
     def n_indented(self) -> int:
@@ -92,12 +92,12 @@ class Syntax:
         return sum(block.type == "block" and not _statements(block) for block in self._blocks)
 
     def is_worse(self, text: str) -> bool:
-        """Whether `text` would bring a fault with it; a head without a block is none, as the block may come next."""
+        """Whether `text` would bring an error with it; a head without a block is none, as the block may come next."""
         found = self.inserted(text)
         return found.n_errors > self.n_errors or found.n_indented > self.n_indented
 
     @property
-    def n_faults(self) -> int:
+    def n_syntax_errors(self) -> int:
         """All of these."""
         return self.n_errors + self.n_indented + self.n_empty
 
@@ -256,8 +256,8 @@ class Syntax:
 
     def _open_quote(self) -> str | None:
         """The last quote before the cursor that the grammar could not pair, where it opens a string."""
-        faulty = [node for node in _faulty(self.tree.root_node) if node.is_error]
-        starts = [child.start_byte for node in faulty for child in node.children if _is_quote(child)]
+        wrong = [node for node in _with_errors(self.tree.root_node) if node.is_error]
+        starts = [child.start_byte for node in wrong for child in node.children if _is_quote(child)]
         before = [start for start in starts if start < self.start]
         if not before:
             return None
@@ -303,7 +303,7 @@ def _point(source: bytes, byte: int) -> tuple[int, int]:
     return source.count(b"\n", 0, byte), byte - line_start
 
 
-def _faulty(root: Node) -> Iterator[Node]:
+def _with_errors(root: Node) -> Iterator[Node]:
     """The nodes that are or hold an error, in order."""
     return descendants(root, lambda node: node.has_error)
 

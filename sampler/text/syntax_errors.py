@@ -12,22 +12,22 @@ from sampler.text.windows import PREFIX_CHARACTERS, SUFFIX_CHARACTERS
 
 
 @dataclass(frozen=True)
-class Faults:
+class SyntaxErrors:
     """The code around one place, parsed once for all that could be written there."""
 
     syntax: Syntax | None
-    """None where no grammar knows the language: then nothing is a fault."""
+    """None where no grammar knows the language: then nothing is a syntax error."""
     line_end: str = ""
     """What comes behind every text."""
 
     def left_by(self, text: str) -> int:
         """How much is wrong once `text` stands there."""
-        return self.syntax.inserted(text + self.line_end).n_faults if self.syntax else 0
+        return self.syntax.inserted(text + self.line_end).n_syntax_errors if self.syntax else 0
 
     def is_whole(self, text: str) -> bool:
-        """Whether `text` brings no fault with it and takes away those that a line in its place can take away."""
-        n_faults = self.left_by(text)
-        return not n_faults or n_faults <= self._least  # most texts leave none, and then no plain line need be parsed
+        """Whether `text` brings no syntax error with it and takes away those that a line in its place can take away."""
+        n_errors = self.left_by(text)
+        return not n_errors or n_errors <= self._least  # most texts leave none, and then no plain line need be parsed
 
     @cached_property
     def _least(self) -> int:
@@ -37,19 +37,19 @@ class Faults:
         as the place's own line is not there yet; inside a line there is none.
         """
         if self.syntax is None or self.syntax.language != "python":
-            return self.syntax.n_faults if self.syntax else 0
+            return self.syntax.n_syntax_errors if self.syntax else 0
         before = self.syntax.source[: self.syntax.start].decode(errors="replace")
         last, own = before.rstrip().rpartition("\n")[2], before.rpartition("\n")[2]
         if own.strip():
-            return self.syntax.n_faults
+            return self.syntax.n_syntax_errors
         indent = last[: len(last) - len(last.lstrip())]
         places = [at.removeprefix(own) for at in (indent, f"{indent}    ")]
         plain = [f"{at}{line}\n" for at in places for line in ("pass", "if _:")]
-        return min(self.syntax.n_faults, *(self.syntax.inserted(line).n_faults for line in plain))
+        return min(self.syntax.n_syntax_errors, *(self.syntax.inserted(line).n_syntax_errors for line in plain))
 
 
 def excerpt_at(before: str, after: str, language: str) -> Syntax | None:
-    """The syntax around a place in a part of a file: of what reads with the fewest faults, most.
+    """The syntax around a place in a part of a file: of what reads with the fewest syntax errors, most.
 
     What is shorter than any window was not cut, so that a bracket in it that is open was opened by a person.
     """
@@ -58,22 +58,22 @@ def excerpt_at(before: str, after: str, language: str) -> Syntax | None:
     def read(start: int, end: int) -> Syntax | None:
         return syntax_at(before[start:], after[:end], language)
 
-    def n_faults(start: int, end: int) -> int:
+    def n_errors(start: int, end: int) -> int:
         found = read(start, end)
-        return found.n_faults if found else 0
+        return found.n_syntax_errors if found else 0
 
     ends = excerpts.ends(after, language) if len(after) > SUFFIX_CHARACTERS // 2 else [len(after)]
     starts = excerpts.starts(before, language) if len(before) > PREFIX_CHARACTERS // 2 else [0]
-    end = _clearest(ends, lambda end: n_faults(0, end))
-    start = _clearest(starts, lambda start: n_faults(start, end))
-    end = _clearest(ends, lambda end: n_faults(start, end))
+    end = _clearest(ends, lambda end: n_errors(0, end))
+    start = _clearest(starts, lambda start: n_errors(start, end))
+    end = _clearest(ends, lambda end: n_errors(start, end))
     return read(start, end)
 
 
-def _clearest(edges: list[int], n_faults: Callable[[int], int]) -> int:
-    """The first of the edges that leave the fewest faults; one without any is not bettered."""
-    best, least = edges[0], n_faults(edges[0])
+def _clearest(edges: list[int], n_errors: Callable[[int], int]) -> int:
+    """The first of the edges that leave the fewest syntax errors; one without any is not bettered."""
+    best, least = edges[0], n_errors(edges[0])
     for edge in edges[1:]:
-        if least and (n := n_faults(edge)) < least:
+        if least and (n := n_errors(edge)) < least:
             best, least = edge, n
     return best

@@ -14,7 +14,7 @@ from lsp_server.context.snippets import Neighbour, pick
 from lsp_server.edits.holes import find_holes
 from lsp_server.edits.instructions import instruction_at
 from lsp_server.edits.next_edits import begun, pattern_of
-from lsp_server.edits.repairs import faulty_lines
+from lsp_server.edits.repairs import first_error_lines
 from lsp_server.edits.selection import select
 from lsp_server.postprocess import postprocess
 from lsp_server.workspace.documents import Change, Document, Position
@@ -86,7 +86,7 @@ def test_a_look_around_costs_no_more_than_a_look_at_the_document(shape: Shape) -
         line = select(text, at, at)
         instruction_at(text, at, at)
         find_holes(text, shape.language, max(line.start, at - 100), min(line.end, at + 100))
-        faulty_lines(text, shape.language, at, at)
+        first_error_lines(text, shape.language, at, at)
         pick(text[:at], text[at:], [Neighbour(PurePath("/w/b"), text[:400_000])])
 
     assert cost(look) < BOUND_S

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lsp_server.edits.repairs import DOUBT_CHARACTERS, doubts, faulty_lines, repair
+from lsp_server.edits.repairs import DOUBT_CHARACTERS, doubts, first_error_lines, repair
 from lsp_server.edits.selection import applied, select
 from sampler.protocol.messages import Finish, InfillRequest, InfillResult
 from sampler.text.rewriting import Refusal
@@ -38,10 +38,10 @@ class Answers:
         ("é = '😀'\nx = )\n", "x = )"),
     ],
 )
-def test_faulty_lines(text: str, lines: str | None) -> None:
-    found = faulty_lines(text, "python")
+def test_error_lines(text: str, lines: str | None) -> None:
+    found = first_error_lines(text, "python")
     assert (found and text[slice(*found)]) == lines
-    assert faulty_lines(text, "no language") is None
+    assert first_error_lines(text, "no language") is None
 
 
 async def test_a_repair_writes_the_lines_anew_and_takes_what_parses() -> None:

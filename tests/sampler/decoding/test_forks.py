@@ -14,7 +14,7 @@ from sampler.engine.scheduler import Scheduler
 from sampler.model import checkpoint
 from sampler.model.checkpoint import LoadedModel
 from sampler.protocol.messages import Event, InfillRequest, InfillResult, Policy
-from sampler.text.syntax_errors import Faults, excerpt_at
+from sampler.text.syntax_errors import SyntaxErrors, excerpt_at
 from tests.support.tiny_model import make_tiny_model
 
 PLACES = [
@@ -41,13 +41,13 @@ def answer(model: LoadedModel, request: InfillRequest) -> tuple[InfillResult, Sc
     return result, board
 
 
-def n_faults(pieces: tuple[str, str], text: str) -> int:
-    return Faults(excerpt_at(*pieces, "python")).left_by(text)
+def n_errors(pieces: tuple[str, str], text: str) -> int:
+    return SyntaxErrors(excerpt_at(*pieces, "python")).left_by(text)
 
 
 @pytest.mark.parametrize("policy", ["lookup", "sequential", "fused", "threshold"])
 @pytest.mark.parametrize("pieces", PLACES)
-def test_with_other_beginnings_no_more_faults_are_left(
+def test_with_other_beginnings_no_more_errors_are_left(
     model: LoadedModel, pieces: tuple[str, str], policy: Policy
 ) -> None:
     request = InfillRequest(document="d", pieces=pieces, max_tokens=24, policy=policy)
@@ -55,7 +55,7 @@ def test_with_other_beginnings_no_more_faults_are_left(
     result, board = answer(model, request)
     assert len(result.candidates) == 1 and board.counters["forks"] == N_FORKS
     assert result.candidates[0].tokens <= request.max_tokens
-    assert n_faults(pieces, result.candidates[0].fills[0]) <= n_faults(pieces, alone.candidates[0].fills[0])
+    assert n_errors(pieces, result.candidates[0].fills[0]) <= n_errors(pieces, alone.candidates[0].fills[0])
 
 
 @pytest.mark.parametrize("n_candidates", [2, 3, 8])
@@ -68,11 +68,11 @@ def test_the_candidates_are_the_best_of_all_beginnings(
     assert board.counters["forks"] == max(N_FORKS, n_candidates - 1)
     texts = [candidate.fills[0] for candidate in result.candidates]
     ranks = [
-        (n_faults(pieces, text), -candidate.ends[-1].certainty)
+        (n_errors(pieces, text), -candidate.ends[-1].certainty)
         for text, candidate in zip(texts, result.candidates, strict=True)
         if candidate.finish == "end" and candidate.ends
     ]
-    assert len(texts) == n_candidates and ranks == sorted(ranks), "few faults first, then the likelier"
+    assert len(texts) == n_candidates and ranks == sorted(ranks), "few errors first, then the likelier"
     if n_candidates <= N_FORKS:  # of more, more beginnings are tried, one of which may be better
         assert texts[0] == answer(model, replace(request, n_candidates=1))[0].candidates[0].fills[0]
 

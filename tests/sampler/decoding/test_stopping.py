@@ -10,7 +10,7 @@ import pytest
 
 from sampler.decoding.canvas import Canvas
 from sampler.decoding.span import Span
-from sampler.decoding.stopping import Ending, Stop, ends_of, faults_around
+from sampler.decoding.stopping import Ending, Stop, ends_of, errors_around
 from sampler.protocol.messages import InfillRequest
 from tests.support.tiny_model import tiny_tokenizer
 
@@ -20,7 +20,7 @@ END = TOKENIZER.id("<span_end>")
 
 def ending_between(*pieces: str) -> Ending:
     canvas = Canvas([], [], [], frozenset({END}))
-    return Ending(TOKENIZER, faults_around(canvas, InfillRequest(document="d", pieces=pieces)))
+    return Ending(TOKENIZER, errors_around(canvas, InfillRequest(document="d", pieces=pieces)))
 
 
 def ended(
@@ -121,4 +121,4 @@ def test_a_token_that_is_half_a_character_ends_nowhere(begins: str) -> None:
 def test_of_texts_that_begin_otherwise_the_likelier_is_better_whatever_is_worth_more() -> None:
     short, long = (Stop(n, 0, True, 4 * n, log_prob) for n, log_prob in ((2, -1.0), (9, -1.5)))
     assert long.worth > short.worth
-    assert short.rank > long.rank > replace(short, n_faults=1).rank
+    assert short.rank > long.rank > replace(short, n_errors=1).rank

@@ -9,7 +9,7 @@ import pytest
 from sampler.text import syntax as syntax_module
 from sampler.text.excerpts import ends, starts
 from sampler.text.syntax import syntax_at
-from sampler.text.syntax_errors import Faults, excerpt_at
+from sampler.text.syntax_errors import SyntaxErrors, excerpt_at
 from sampler.text.windows import prefix_window, suffix_window
 
 SOURCES = sorted(Path(syntax_module.__file__).parents[1].glob("*/*.py"))
@@ -31,14 +31,14 @@ TAIL_CUT = {
 def test_a_file_that_was_cut_before_the_cursor(name: str) -> None:
     before = HEAD_CUT[name]
     indent = "        " if name == "a method" else ""
-    found = Faults(excerpt_at(before, "\n", "python"))
+    found = SyntaxErrors(excerpt_at(before, "\n", "python"))
     assert found.left_by("") == 0
     assert found.is_whole(f"{indent}x = 1") and not found.is_whole(f"{indent}x = (1")
 
 
 @pytest.mark.parametrize("name", TAIL_CUT)
 def test_a_file_that_was_cut_behind_the_cursor(name: str) -> None:
-    found = Faults(excerpt_at("x = 1\n", "\n" + TAIL_CUT[name], "python"))
+    found = SyntaxErrors(excerpt_at("x = 1\n", "\n" + TAIL_CUT[name], "python"))
     assert found.left_by("") == 0
     assert found.is_whole("y = 2") and not found.is_whole("y = (2")
 
@@ -61,12 +61,12 @@ def test_edges_lie_inside_the_text(text: str, language: str) -> None:
     ],
 )
 def test_what_a_person_has_opened_is_still_to_close(before: str, text: str, is_whole: bool) -> None:
-    assert Faults(excerpt_at(before, "", "python")).is_whole(text) == is_whole
+    assert SyntaxErrors(excerpt_at(before, "", "python")).is_whole(text) == is_whole
 
 
 def test_the_first_line_behind_the_cursor_stays() -> None:
     behind = "\n        return 1\n\n\n" + SOUND
-    found = Faults(excerpt_at(SOUND + "def g():\n    y()\n    ", behind, "python"))
+    found = SyntaxErrors(excerpt_at(SOUND + "def g():\n    y()\n    ", behind, "python"))
     assert found.is_whole("if x:") and not found.is_whole("x = 1")
 
 
@@ -86,5 +86,5 @@ def test_lines_of_sound_code_are_whole_where_they_stand(path: Path) -> None:
     outcomes = []
     for at, line in statements:
         found = excerpt_at(prefix_window(text[:at]), suffix_window(text[at + len(line) :]), "python")
-        outcomes.append(Faults(found).is_whole(line))
+        outcomes.append(SyntaxErrors(found).is_whole(line))
     assert outcomes.count(False) <= max(1, len(outcomes) // 10)

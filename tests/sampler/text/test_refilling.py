@@ -1,4 +1,4 @@
-"""What does not parse is written again from its first faulty line on, a bounded number of times."""
+"""What does not parse is written again from its first wrong line on, a bounded number of times."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_what_parses_is_taken_as_it_is(text: str) -> None:
     assert len(sampler.asked) == 1
 
 
-def test_the_lines_before_the_fault_are_kept() -> None:
+def test_the_lines_before_the_error_are_kept() -> None:
     sampler = Scripted(["b = a\n    return b)"], ["    return (b", "    return b", "    return a"])
     assert texts(sampler) == ["b = a\n    return b"]
     again = sampler.asked[1]
@@ -54,7 +54,7 @@ def test_what_cannot_be_helped_is_the_first_answer() -> None:
     assert len(sampler.asked) == 3
 
 
-def test_faults_that_stand_around_the_gap_are_nobodys_fault() -> None:
+def test_errors_that_stand_around_the_gap_are_nobodys() -> None:
     from dataclasses import replace
 
     broken = replace(REQUEST, pieces=("def f(a:\n    return a\n\n\ndef g(b):\n    ", "\n\nclass (\n"))

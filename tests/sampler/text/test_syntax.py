@@ -10,7 +10,7 @@ import pytest
 from sampler.text import syntax as syntax_module
 from sampler.text.grammars import languages, parser_for
 from sampler.text.syntax import Syntax, syntax_at
-from sampler.text.syntax_errors import Faults
+from sampler.text.syntax_errors import SyntaxErrors
 from sampler.text.windows import PARSED_AFTER, PARSED_BEFORE
 
 SOURCES = sorted(Path(syntax_module.__file__).parents[1].glob("*/*.py"))
@@ -121,7 +121,7 @@ def test_errors_before_and_after_an_insertion(marked: str, inserted: str, change
 )
 def test_what_is_worse_and_what_is_whole(marked: str, inserted: str, is_worse: bool, is_whole: bool) -> None:
     found = syntax(marked)
-    assert (found.is_worse(inserted), Faults(found).is_whole(inserted)) == (is_worse, is_whole)
+    assert (found.is_worse(inserted), SyntaxErrors(found).is_whole(inserted)) == (is_worse, is_whole)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)

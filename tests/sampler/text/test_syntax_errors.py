@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from sampler.text.syntax import syntax_at
-from sampler.text.syntax_errors import Faults
+from sampler.text.syntax_errors import SyntaxErrors
 
 
-def faults_at(marked: str, line_end: str = "") -> Faults:
+def errors_at(marked: str, line_end: str = "") -> SyntaxErrors:
     before, _, after = marked.partition("║")
-    return Faults(syntax_at(before, after, "python"), line_end)
+    return SyntaxErrors(syntax_at(before, after, "python"), line_end)
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,14 @@ def faults_at(marked: str, line_end: str = "") -> Faults:
     ],
 )
 def test_a_whole_text_takes_away_what_a_line_can(marked: str, text: str, is_whole: bool) -> None:
-    assert faults_at(marked).is_whole(text) == is_whole
+    assert errors_at(marked).is_whole(text) == is_whole
 
 
 def test_what_stands_behind_every_text_counts() -> None:
-    assert faults_at("║y = 2\n", "\n").is_whole("x = 1")
-    assert not faults_at("║y = 2\n").is_whole("x = 1")
+    assert errors_at("║y = 2\n", "\n").is_whole("x = 1")
+    assert not errors_at("║y = 2\n").is_whole("x = 1")
 
 
 @pytest.mark.parametrize("text", ["", "x = (", "if x:"])
 def test_nothing_is_a_fault_where_no_grammar_knows_the_language(text: str) -> None:
-    assert Faults(None).left_by(text) == 0 and Faults(None).is_whole(text)
+    assert SyntaxErrors(None).left_by(text) == 0 and SyntaxErrors(None).is_whole(text)
