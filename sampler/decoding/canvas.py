@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 
-from sampler.decoding.old_code import Draft
+from sampler.decoding.old_code import OldCode
 from sampler.decoding.span import Span
 from sampler.model import layout
 from sampler.model.chat import chat_edit
@@ -181,10 +181,10 @@ def from_context(context: Context, limit: int, stop_ids: frozenset[int], *, one_
 
 
 def _edit(request: InfillRequest, edit: Edit, tokenizer: Tokenizer, end_id: int, max_positions: int) -> Canvas:
-    """The canvas of an edit: the selection in the context, and where it is the start, as the draft too."""
+    """The canvas of an edit: the selection in the context, and where it is the start, as old code too."""
     prefix, suffix, selection = tokenizer.encode_batch([*request.pieces, edit.selection])
-    draft = _draft(edit, tokenizer, end_id)
-    limit = len(draft.tokens) + request.max_tokens
+    old = _old_code(edit, tokenizer, end_id)
+    limit = len(old.tokens) + request.max_tokens
     budget = max_positions - limit - len(selection) - 6  # reserved tokens between the parts
     if budget < max_positions // 8:
         raise BadMessage("The selection is too long for this model: select less of it.")
@@ -192,22 +192,22 @@ def _edit(request: InfillRequest, edit: Edit, tokenizer: Tokenizer, end_id: int,
     prefix, suffix = cut_pieces([prefix, suffix], budget - len(head), tokenizer.newline_ids)
     context = layout.suffix_first(tokenizer, head, prefix, suffix, selection)
     canvas = from_context(context, limit, frozenset({end_id}))
-    canvas.spans[0].draft = draft if edit.start == "selection" else None
+    canvas.spans[0].old_code = old if edit.start == "selection" else None
     canvas.letters = Letters(edit.selection, request.instruction)
     return canvas
 
 
-def _draft(edit: Edit, tokenizer: Tokenizer, end_id: int) -> Draft:
+def _old_code(edit: Edit, tokenizer: Tokenizer, end_id: int) -> OldCode:
     """The old code token by token, cut at the edges of locks so that none locks more than it should.
 
     Where the last characters are locked the end is too: nothing comes between them.
     """
     edges = [0, *(edge for lock in edit.locks for edge in lock), len(edit.selection)]
-    draft = Draft([], [])
+    old = OldCode([], [])
     for i, tokens in enumerate(tokenizer.encode_batch([edit.selection[a:b] for a, b in pairwise(edges)])):
-        draft.tokens += tokens
-        draft.is_locked += [i % 2 == 1] * len(tokens)
-    return Draft([*draft.tokens, end_id], [*draft.is_locked, any(a < b == len(edit.selection) for a, b in edit.locks)])
+        old.tokens += tokens
+        old.is_locked += [i % 2 == 1] * len(tokens)
+    return OldCode([*old.tokens, end_id], [*old.is_locked, any(a < b == len(edit.selection) for a, b in edit.locks)])
 
 
 def _lengths(request: InfillRequest, profile: FamilyProfile) -> list[int]:

@@ -25,9 +25,9 @@ from torch import Tensor
 from sampler.decoding.canvas import Canvas
 from sampler.decoding.constraints import begun, without_end, without_nothing
 from sampler.decoding.drafters import Lookup
-from sampler.decoding.passes import Model, Pass, forward, read_logits, with_guesses
+from sampler.decoding.passes import Model, Pass, forward, read_logits, with_drafts
 from sampler.decoding.span import Block, Span
-from sampler.decoding.stopping import Ending
+from sampler.decoding.stopping import Stopping
 from sampler.decoding.unmask import Sampling, agreeing, doubts, forbid, judge, pick, prefer, unmask
 from sampler.model.families import FamilyProfile
 from sampler.model.kv_cache import ContextSlot, KeyValues, Reuse, Tail, join
@@ -50,7 +50,7 @@ class Row:
     """In place: everything outside the live window, as of the last refresh; None until it is made."""
     leads: dict[int, int] = field(default_factory=dict)
     """In place: position → token of the row at the last refresh."""
-    ending: Ending | None = None
+    stopping: Stopping | None = None
     """Where its one span ends, unless it is left to the model alone."""
     n_forwards: int = 0
     """Passes over a live block, commits and refreshes included, reading the context apart."""
@@ -71,12 +71,12 @@ class Row:
     @property
     def is_fused(self) -> bool:
         """Whether the pass that commits a block also drafts the next: with one span and no old code to start from."""
-        return self.sampling.policy == "fused" and self.guesses
+        return self.sampling.policy == "fused" and self.drafts
 
     @property
-    def guesses(self) -> bool:
-        """Whether there is one span to guess at, without old code to start from."""
-        return len(self.canvas.spans) == 1 and self.canvas.spans[0].draft is None
+    def drafts(self) -> bool:
+        """Whether there is one span to draft at, without old code to start from."""
+        return len(self.canvas.spans) == 1 and self.canvas.spans[0].old_code is None
 
     @property
     def past(self) -> tuple[KeyValues, ...]:
@@ -108,7 +108,7 @@ def read_context(model: Model, canvas: Canvas, reuse: Reuse | None = None) -> tu
 def start_row(model: Model, canvas: Canvas, sampling: Sampling, slot: ContextSlot | None) -> Row:
     """A row that is ready for its first step."""
     row = Row(canvas, sampling, slot)
-    if sampling.policy == "lookup" and row.guesses:
+    if sampling.policy == "lookup" and row.drafts:
         row.lookup = Lookup(canvas.context)
     if slot is not None and not canvas.spans[0].anchor:
         span = canvas.spans[0]
@@ -160,7 +160,7 @@ def stop(row: Row, finish: Finish) -> None:
     """
     for span in row.canvas.spans:
         if span.block is not None:
-            if span.block.draft_end is not None:
+            if span.block.old_end is not None:
                 span.block.drop_undecided(row.canvas.stop_ids)
             n = span.block.n_anchor if row.sampling.is_checked else span.block.settled()
             _close(row.canvas, span, n, _log(span.block.confidence[span.block.n_anchor : n]))
@@ -169,20 +169,20 @@ def stop(row: Row, finish: Finish) -> None:
 
 
 def _follow(row: Row) -> None:
-    if row.ending is not None:
-        row.ending.follow(row.canvas.spans[0], row.canvas.stop_ids)
+    if row.stopping is not None:
+        row.stopping.follow(row.canvas.spans[0], row.canvas.stop_ids)
 
 
 def _open_blocks(model: Model, row: Row) -> None:
     """See that every unfinished span has a block, and that the surroundings are fresh where they have to be."""
     profile, closed = model.profile, [s for s in row.canvas.spans if s.finish is None and s.block is None]
     for span in closed:
-        size = 1 if row.is_fused and not span.guess else row.sampling.block_size  # no masks where passes only check
+        size = 1 if row.is_fused and not span.draft else row.sampling.block_size  # no masks where passes only check
         if row.lookup is not None and span.next_token is not None:
             begun = [*span.given, span.next_token]
-            span.guess = _until_end(row.canvas, row.lookup.draft([*span.tokens, *begun]))
-            size = len(begun) + len(span.guess)
-        span.open_block(size, profile.mask_id, row.sampling.draft_size)
+            span.draft = _until_end(row.canvas, row.lookup.draft([*span.tokens, *begun]))
+            size = len(begun) + len(span.draft)
+        span.open_block(size, profile.mask_id, row.sampling.old_code_size)
         row.edits_left = row.sampling.n_edit_steps
     if closed or profile.cache == "none":
         row.surroundings = None
@@ -218,7 +218,7 @@ def _live_pass(profile: FamilyProfile, row: Row) -> Pass:
     tokens, positions = list(window.values()), list(window)
     if row.phase == "commit":
         commit = Pass(tokens, positions, row.past, True, list(range(len(tokens))))
-        return with_guesses(profile, commit, _guess_sizes(row)) if row.is_fused else commit
+        return with_drafts(profile, commit, _draft_sizes(row)) if row.is_fused else commit
     index = {position: i for i, position in enumerate(window)}
     wanted = [
         index[block.start + i - profile.logit_shift]
@@ -231,7 +231,7 @@ def _live_pass(profile: FamilyProfile, row: Row) -> Pass:
     return Pass(tokens, positions, row.past, False, wanted, profile.edit_ids if row.edits_left else ())
 
 
-def _guess_sizes(row: Row) -> list[int]:
+def _draft_sizes(row: Row) -> list[int]:
     """How many masks stand behind each token of the block: the first for the token that is chosen in this pass."""
     span = row.canvas.spans[0]
     room = [span.limit - len(span.tokens) - i for i in range(1, len(_block(span)) + 1)]
@@ -289,7 +289,7 @@ def _answers(span: Span, where: Tensor, logits: Tensor, row: Row) -> list[tuple[
     else:
         written = _block(span).tokens[where]
         proposal, taken = judge(logits, written, row.sampling)
-        if span.draft is not None:
+        if span.old_code is not None:
             _block(span).doubts = doubts(proposal, written)
     indices = where[taken.cpu()].tolist()
     return list(zip(indices, proposal.tokens[taken].tolist(), proposal.probability[taken].tolist(), strict=True))
@@ -307,8 +307,8 @@ def _commit(model: Model, row: Row, logits: Tensor, key_values: Callable[[], Key
 
     Whatever may run out of memory comes before the first change, so that a step that failed can be made again.
     """
-    spans, sizes = row.canvas.open_spans, _guess_sizes(row) if row.is_fused else []
-    logits, guessed = logits[: len(logits) - sum(sizes)], logits[len(logits) - sum(sizes) :]
+    spans, sizes = row.canvas.open_spans, _draft_sizes(row) if row.is_fused else []
+    logits, drafted = logits[: len(logits) - sum(sizes)], logits[len(logits) - sum(sizes) :]
 
     # 1) Judge: block by block, up to the first that loses a token, which what follows has read
     readings: list[_Reading] = []
@@ -321,7 +321,7 @@ def _commit(model: Model, row: Row, logits: Tensor, key_values: Callable[[], Key
         offset += len(part)
         if reading.n_kept < len(part):
             break
-    guess = _until_end(row.canvas, _guess(torch.split(guessed, sizes)[len(kept) - 1])) if sizes else []
+    draft = _until_end(row.canvas, _drafted(torch.split(drafted, sizes)[len(kept) - 1])) if sizes else []
 
     # 2) Keep the keys and values, which takes memory
     row.tail.append(key_values().take(torch.tensor(kept, device=logits.device)))
@@ -332,10 +332,10 @@ def _commit(model: Model, row: Row, logits: Tensor, key_values: Callable[[], Key
     for span in spans[len(readings) :]:
         _block(span).mask_again(model.profile.mask_id)
     if sizes and not row.canvas.is_finished:
-        spans[0].guess = guess
+        spans[0].draft = draft
 
 
-def _guess(logits: Tensor) -> list[int]:
+def _drafted(logits: Tensor) -> list[int]:
     """A draft of what comes behind the next token, which is chosen already, by its group's masks' logits (m, V)."""
     found: list[int] = logits[1:].argmax(-1).tolist()
     return found
@@ -387,12 +387,12 @@ def _keep(row: Row, span: Span, reading: _Reading) -> None:
 def _own_choice(row: Row, span: Span, logits: Tensor, following: list[int]) -> Tensor:
     """The causal reading's own tokens (n,) by its logits (n, V), where `following` n - 1 tokens and old code stand."""
     own = pick(logits, row.sampling)
-    if span.draft is None or row.sampling.edit_threshold is None:
+    if span.old_code is None or row.sampling.edit_threshold is None:
         return own
-    end = span.draft.at if span.block is None else span.block.draft_end
+    end = span.old_code.at if span.block is None else span.block.old_end
     if end is None:  # a block of masks: there is no old code to hold on to
         return own
-    return prefer(own, logits, [*following, *span.draft.tokens[end : end + 1]], row.sampling.edit_threshold)
+    return prefer(own, logits, [*following, *span.old_code.tokens[end : end + 1]], row.sampling.edit_threshold)
 
 
 def _read(block: Block, carry: Tensor | None, logits: Tensor) -> list[float]:
@@ -413,7 +413,7 @@ def _weighed(token: int, carry: Tensor, canvas: Canvas) -> tuple[int, float]:
 
 def _choose_next(canvas: Canvas, span: Span, token: int, log_prob: float) -> None:
     """Take the causal reading's own token: the first of the next block, or the end; a locked token comes first."""
-    if span.draft is not None and span.draft.must_come:
+    if span.old_code is not None and span.old_code.must_come:
         return
     span.next_token = token
     if token in canvas.stop_ids:

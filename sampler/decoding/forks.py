@@ -60,11 +60,11 @@ def forks(model: Model, row: Row, canvas: Canvas, n: int) -> list[Row]:
 
 def prune(rows: Sequence[Row], n_wanted: int) -> None:
     """End the rows that cannot come to be likelier than so many that have ended and leave the code whole."""
-    ends = [row.ending.stop for row in rows if row.ending and row.canvas.is_finished]
+    ends = [row.stopping.stop for row in rows if row.stopping and row.canvas.is_finished]
     whole = sorted((end.log_prob for end in ends if end.is_whole), reverse=True)
     most = whole[n_wanted - 1] if len(whole) >= n_wanted else -math.inf
     for row in rows:
-        if row.ending and not row.canvas.is_finished and row.ending.log_prob_bound <= most:
+        if row.stopping and not row.canvas.is_finished and row.stopping.log_prob_bound <= most:
             stop(row, "end")
 
 

@@ -15,7 +15,7 @@ MIN_PACE = 4
 
 
 @dataclass(slots=True, eq=False)
-class Draft:
+class OldCode:
     """The old tokens, the end token last; `at` is the first that is not dealt with."""
 
     tokens: list[int]

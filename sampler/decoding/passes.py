@@ -51,7 +51,7 @@ class Pass:
     """(n, n) bool, who sees whom, where it is neither both ways nor causal throughout."""
 
 
-def with_guesses(profile: FamilyProfile, commit: Pass, sizes: Sequence[int]) -> Pass:
+def with_drafts(profile: FamilyProfile, commit: Pass, sizes: Sequence[int]) -> Pass:
     """The causal pass with a live group behind each of its tokens: so many masks, which see the row up to there."""
     n = len(commit.tokens)
     tokens, positions, wanted = list(commit.tokens), list(commit.positions), list(commit.wanted)

@@ -10,7 +10,7 @@ from os.path import commonprefix
 import torch
 from torch import Tensor
 
-from sampler.decoding.old_code import Draft
+from sampler.decoding.old_code import OldCode
 from sampler.model.families import FamilyProfile
 from sampler.protocol.messages import Finish
 
@@ -30,7 +30,7 @@ class Block:
     confidence: Tensor
     is_locked: Tensor
     n_anchor: int = 0
-    draft_end: int | None = None
+    old_end: int | None = None
     """Where the old code goes on behind the block; None for a block of masks."""
     judgements: list[float] = field(default_factory=list)
     """Log-probability of every answer that was acted upon."""
@@ -106,7 +106,7 @@ class Span:
     """The first token of the next block where the causal reading has already chosen it."""
     carry: Tensor | None = None
     """Causal logits (V,) of the span's next token, from the last commit or the context."""
-    draft: Draft | None = None
+    old_code: OldCode | None = None
     """Of an edit: the old code."""
     judged: list[float] = field(default_factory=list)
     """Log-probabilities that say how sure the model was of what it did to the old code, and of what it left."""
@@ -114,13 +114,13 @@ class Span:
     """Of an edit in place, which begins with masks: the old code, by which it is told what to keep."""
     given: list[int] = field(default_factory=list)
     """What the text is to begin with."""
-    guess: list[int] = field(default_factory=list)
+    draft: list[int] = field(default_factory=list)
     """What the pass that committed the last block drafted behind `next_token`."""
 
-    def open_block(self, size: int, mask_id: int, draft_size: int | None = None) -> Block:
-        """Begin a block: the anchor or the chosen token, then a guess or old code while there is some, else masks.
+    def open_block(self, size: int, mask_id: int, old_code_size: int | None = None) -> Block:
+        """Begin a block: the anchor or the chosen token, then a draft or old code while there is some, else masks.
 
-        It has at most `size` text tokens, or `draft_size` where they are old code.
+        It has at most `size` text tokens, or `old_code_size` where they are old code.
         """
         locked = [*self.anchor, *self.given, *([] if self.next_token is None else [self.next_token])]
         self.block = block = Block(
@@ -131,13 +131,13 @@ class Span:
             is_locked=torch.ones(len(locked), dtype=torch.bool),
             n_anchor=len(self.anchor),
         )
-        block.insert(len(block), self.guess[: self._room(size)], is_masked=False)
-        if self.draft is not None:
-            block.draft_end = self.draft.goes_on(self.next_token)
-            most = draft_size or size
-            self._draw(min(most, self.draft.pace or most))
+        block.insert(len(block), self.draft[: self._room(size)], is_masked=False)
+        if self.old_code is not None:
+            block.old_end = self.old_code.goes_on(self.next_token)
+            most = old_code_size or size
+            self._draw(min(most, self.old_code.pace or most))
         if len(block) == len(locked):
-            block.draft_end = None
+            block.old_end = None
             block.insert(len(block), [mask_id] * self._room(size), is_masked=True)
         return block
 
@@ -149,25 +149,25 @@ class Span:
 
     def _draw(self, size: int) -> None:
         """Fill the block up with old code."""
-        assert self.block is not None and self.draft is not None and self.block.draft_end is not None
-        start = self.block.draft_end
-        end = self.block.draft_end = min(start + self._room(size), len(self.draft.tokens))
-        locked = self.draft.is_locked[start:end]
-        self.block.insert(len(self.block), self.draft.tokens[start:end], is_masked=False, is_locked=locked)
+        assert self.block is not None and self.old_code is not None and self.block.old_end is not None
+        start = self.block.old_end
+        end = self.block.old_end = min(start + self._room(size), len(self.old_code.tokens))
+        locked = self.old_code.is_locked[start:end]
+        self.block.insert(len(self.block), self.old_code.tokens[start:end], is_masked=False, is_locked=locked)
 
     def close_block(self, n: int, log_probs: Sequence[float], stop_ids: Collection[int]) -> None:
         """Commit the first n tokens of the block; `log_probs` speak of the text tokens among them."""
         assert self.block is not None
         text = self.block.tokens[self.block.n_anchor : n].tolist()
-        if self.draft is not None:
-            self.draft.follow(text, self._draft_at(n))
-            if self.next_token is not None and self.block.draft_end is not None:
-                self.draft.keep_pace(len(self.block), n)
+        if self.old_code is not None:
+            self.old_code.follow(text, self._old_code_at(n))
+            if self.next_token is not None and self.block.old_end is not None:
+                self.old_code.keep_pace(len(self.block), n)
         self.tokens += text
         self.log_probs += log_probs
         self.judged += self.block.judgements + self.block.doubts
         self.start += self.block.n_anchor
-        self.anchor, self.given, self.block, self.next_token, self.guess = [], [], None, None, []
+        self.anchor, self.given, self.block, self.next_token, self.draft = [], [], None, None, []
         if text and text[-1] in stop_ids:
             self.finish = "end"
         elif len(self.tokens) >= self.limit:
@@ -176,28 +176,28 @@ class Span:
     def cut(self, n: int) -> None:
         """End it behind the first n committed tokens."""
         self.tokens, self.log_probs = self.tokens[:n], self.log_probs[:n]
-        self.block, self.next_token, self.guess, self.finish = None, None, [], "end"
+        self.block, self.next_token, self.draft, self.finish = None, None, [], "end"
 
-    def _draft_at(self, n: int) -> int:
+    def _old_code_at(self, n: int) -> int:
         """Where the old code goes on behind the first n tokens of the block."""
-        assert self.block is not None and self.draft is not None
+        assert self.block is not None and self.old_code is not None
         if n <= self.block.n_anchor:
-            return self.draft.at
-        if self.block.draft_end is not None:
-            return self.block.draft_end - (len(self.block) - n)
-        return self.draft.goes_on(self.next_token)
+            return self.old_code.at
+        if self.block.old_end is not None:
+            return self.block.old_end - (len(self.block) - n)
+        return self.old_code.goes_on(self.next_token)
 
     def must_go_on(self) -> Tensor | None:
         """(n,) bool: behind which tokens of the block a locked one is still to come; None where nothing is locked.
 
         Without a block, whether one is to come at all, (1,).
         """
-        if self.draft is None or not self.draft.has_lock(0):
+        if self.old_code is None or not self.old_code.has_lock(0):
             return None
         if self.block is None:
-            return torch.tensor([self.draft.has_lock(self.draft.at)])
-        end = self.draft.at if self.block.draft_end is None else self.block.draft_end
-        if self.draft.has_lock(end):
+            return torch.tensor([self.old_code.has_lock(self.old_code.at)])
+        end = self.old_code.at if self.block.old_end is None else self.block.old_end
+        if self.old_code.has_lock(end):
             return torch.ones(len(self.block), dtype=torch.bool)
         last = int(self.block.is_locked.nonzero()[-1]) if self.block.n_locked else 0
         return torch.arange(len(self.block)) < last
@@ -230,7 +230,7 @@ class Span:
         """
         assert self.block is not None
         size = len(self.block)
-        if self.draft is not None:
+        if self.old_code is not None:
             self.block.judgements += [math.log(max(probability, 1e-30)) for _, _, probability in answers]
         for i, answer, probability in reversed(answers):
             if answer == profile.delete_id:
@@ -247,8 +247,8 @@ class Span:
     @property
     def _has_more(self) -> bool:
         """Whether there is old code behind the block."""
-        end = None if self.block is None else self.block.draft_end
-        return self.draft is not None and end is not None and end < len(self.draft.tokens)
+        end = None if self.block is None else self.block.old_end
+        return self.old_code is not None and end is not None and end < len(self.old_code.tokens)
 
     def text_tokens(self, mask_id: int) -> list[int]:
         """Committed and unmasked tokens in order, masks left out; old code that nothing has been written for stays."""
@@ -256,10 +256,10 @@ class Span:
         return self.tokens + [token for token in live if token != mask_id] + self._rest()
 
     def _rest(self) -> list[int]:
-        if self.draft is None or self.finish == "end":
+        if self.old_code is None or self.finish == "end":
             return []
-        end = None if self.block is None else self.block.draft_end
-        return self.draft.rest if end is None else self.draft.tokens[end:]
+        end = None if self.block is None else self.block.old_end
+        return self.old_code.rest if end is None else self.old_code.tokens[end:]
 
 
 def _spliced(values: Tensor, i: int, new: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ class Stop:
 
 
 @dataclass(slots=True)
-class Ending:
+class Stopping:
     """Follows one span as it is written, and says where it ends.
 
     `begins` is what the first token says again of the prefix.

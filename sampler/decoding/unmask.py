@@ -26,7 +26,7 @@ EDIT_THRESHOLD = 0.9
 """τ_edit of old code where the model's config gives none."""
 OLD_EDIT_STEPS = 16
 """The same for a block of old code, where more is to change than what went wrong."""
-DRAFT_SIZE = 32
+OLD_CODE_SIZE = 32
 """Tokens of old code that are checked at once."""
 SMALLEST = 1e-4
 """Temperatures and shares of probability below it are taken for it: float32 would make a nan of them, or nothing."""
@@ -64,9 +64,9 @@ class Sampling:
         return OLD_EDIT_STEPS if self.is_edit else EDIT_STEPS
 
     @property
-    def draft_size(self) -> int:
+    def old_code_size(self) -> int:
         """Tokens of a block of old code: looking at many costs little more than at few."""
-        return max(self.block_size, DRAFT_SIZE)
+        return max(self.block_size, OLD_CODE_SIZE)
 
     @property
     def is_checked(self) -> bool:

@@ -36,8 +36,8 @@ def _fills(canvas: Canvas, model: LoadedModel) -> tuple[str, ...]:
 def _committed(row: Row, model: LoadedModel) -> str:
     """What of the first span will not change any more."""
     span = row.canvas.spans[0]
-    n_sure = row.ending.n_sure if row.ending and span.finish is None else 0
-    frozen = replace(span, block=None, draft=None, tokens=span.tokens[: n_sure or None])
+    n_sure = row.stopping.n_sure if row.stopping and span.finish is None else 0
+    frozen = replace(span, block=None, old_code=None, tokens=span.tokens[: n_sure or None])
     return row.canvas.fill(frozen, model.tokenizer, model.profile.mask_id)
 
 
@@ -79,7 +79,7 @@ def _telling(span: Span, sampling: Sampling) -> list[float]:
     """
     if span.judged and not sampling.is_checked:
         return span.judged
-    old = span.old if span.draft is None else span.draft.tokens
+    old = span.old if span.old_code is None else span.old_code.tokens
     if old is None:
         return span.log_probs
     same = SequenceMatcher(None, old, span.tokens, autojunk=False).get_matching_blocks()
@@ -99,8 +99,8 @@ def _finish(canvas: Canvas) -> Finish:
 
 def _rank(row: Row) -> tuple[bool, int, float]:
     is_finished = _finish(row.canvas) != "deadline"
-    if row.ending is not None:
-        return is_finished, *row.ending.stop.rank
+    if row.stopping is not None:
+        return is_finished, *row.stopping.stop.rank
     log_probs = [log_prob for span in row.canvas.spans for log_prob in span.log_probs]
     return is_finished, 0, _mean(log_probs, empty=-math.inf)
 

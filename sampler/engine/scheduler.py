@@ -18,7 +18,7 @@ import torch
 from sampler.decoding.canvas import Canvas, canvases
 from sampler.decoding.denoise import Row, denoise_step, read_context, start_row, stop
 from sampler.decoding.forks import N_FORKS, forks, may_fork, prune, share_drafts
-from sampler.decoding.stopping import Ending, errors_around, is_open_ended
+from sampler.decoding.stopping import Stopping, errors_around, is_open_ended
 from sampler.decoding.unmask import CHECKED, EDIT_THRESHOLD, PARAMETERS, Sampling
 from sampler.engine.instruction_nll import surprise
 from sampler.engine.job import Job
@@ -199,7 +199,7 @@ def _rows(request: InfillRequest, model: LoadedModel, found: Sequence[Canvas], s
     if is_open:
         errors = errors_around(found[0], request)
         for row in rows:
-            row.ending = Ending(model.tokenizer, errors, row.canvas.begins)
+            row.stopping = Stopping(model.tokenizer, errors, row.canvas.begins)
     return rows
 
 

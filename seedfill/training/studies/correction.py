@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 
 from sampler.decoding.canvas import from_context
 from sampler.decoding.denoise import denoise, read_context, start_row
-from sampler.decoding.old_code import Draft
+from sampler.decoding.old_code import OldCode
 from sampler.decoding.unmask import EDIT_THRESHOLD, Sampling
 from sampler.model import layout
 from sampler.model.checkpoint import LoadedModel
@@ -72,7 +72,7 @@ def correct(
     """What the model leaves of `seen`."""
     context = layout.suffix_first(model.tokenizer, [], before, after)
     canvas = from_context(context, len(seen), frozenset({model.profile.end_id}))
-    canvas.spans[0].draft = Draft(list(seen), [False] * len(seen))
+    canvas.spans[0].old_code = OldCode(list(seen), [False] * len(seen))
     sampling = Sampling(
         policy="threshold",
         threshold=0.9,

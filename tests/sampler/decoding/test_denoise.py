@@ -299,16 +299,16 @@ def test_fused_keeps_several_tokens_a_pass_when_the_readings_agree() -> None:
     own = texts(fill(make_canvas(20, 9), "sequential"))[0]
     row = make_row(make_canvas(20, 9), "fused", block=4)
 
-    def guess_right(canvas: Canvas) -> None:
+    def draft_right(canvas: Canvas) -> None:
         span = canvas.spans[0]
-        span.guess = own[len(span.tokens) + 1 : len(span.tokens) + 4]
+        span.draft = own[len(span.tokens) + 1 : len(span.tokens) + 4]
 
-    denoise(MODEL, [row], guess_right)
+    denoise(MODEL, [row], draft_right)
     assert texts(row)[0] == own
     assert row.n_forwards == 3, "one token, then four a pass"
 
 
-def test_a_guess_is_what_masks_behind_the_kept_tokens_say() -> None:
+def test_a_draft_is_what_masks_behind_the_kept_tokens_say() -> None:
     """Behind every token of the block stands a group that sees the row up to there, as a draft of its own would."""
     row = make_row(make_canvas(20, 12), "fused", block=4)
 
@@ -318,7 +318,7 @@ def test_a_guess_is_what_masks_behind_the_kept_tokens_say() -> None:
         tokens = [*canvas.context, *span.tokens, *[MASK] * size, TOKENIZER.id(LIVE_MARKER)]
         start = n + len(span.tokens)
         logits = plain_logits(MODEL, tokens, [*range(start + size), start], size + 1)[start + 1 : start + size]
-        assert span.guess == (logits.argmax(-1).tolist() if span.finish is None else [])
+        assert span.draft == (logits.argmax(-1).tolist() if span.finish is None else [])
 
     denoise(MODEL, [row], check)
 

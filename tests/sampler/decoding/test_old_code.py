@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sampler.decoding.canvas import Canvas, canvases
 from sampler.decoding.denoise import Row, denoise, denoise_step, read_context, start_row, stop
-from sampler.decoding.old_code import Draft
+from sampler.decoding.old_code import OldCode
 from sampler.decoding.unmask import Sampling
 from sampler.engine.job import Job
 from sampler.engine.scheduler import Scheduler
@@ -77,7 +77,7 @@ def edited(
     model: Any, old: Sequence[int], locked: Sequence[int] = (), limit: int = 40, block: int = 8, **sampling: Any
 ) -> Row:
     canvas = make_canvas(20, limit, stops=STOP)
-    canvas.spans[0].draft = Draft([*old, END], [i in locked for i in range(len(old))] + [False])
+    canvas.spans[0].old_code = OldCode([*old, END], [i in locked for i in range(len(old))] + [False])
     policy = sampling.pop("policy", "verified")
     row = start_row(
         model, canvas, Sampling(policy, 0.5, block, is_edit=True, **sampling), read_context(model, canvas)[0]
@@ -130,7 +130,7 @@ JUDGED: dict[str, tuple[list[int], dict[tuple[int, ...], Sequence[int]], list[in
 
 @pytest.mark.parametrize("name", JUDGED)
 def test_a_model_taught_to_edit_judges_the_old_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sampler.decoding.unmask.DRAFT_SIZE", 2)  # several blocks of so little code
+    monkeypatch.setattr("sampler.decoding.unmask.OLD_CODE_SIZE", 2)  # several blocks of so little code
     old, judged, new = JUDGED[name]
     row = edited(ScriptedModel(judged=judged), old, block=2, policy="threshold", edit_threshold=0.9)
     assert (written(row), row.canvas.spans[0].finish) == (new, "end")
@@ -155,7 +155,7 @@ def test_a_locked_token_is_never_changed(seed: int, old: list[int], data: Any, p
     model = ScriptedModel()
     model._say = lambda said: (torch.randn(len(said), VOCAB, generator=generator) * 2 + lean)[None]  # type: ignore[method-assign]
     canvas = make_canvas(20, len(old) + 1 + room, stops=STOP)
-    canvas.spans[0].draft = Draft([*old, END], [i in locked for i in range(len(old))] + [False])
+    canvas.spans[0].old_code = OldCode([*old, END], [i in locked for i in range(len(old))] + [False])
     sampling = Sampling(policy, 0.5, 4, is_edit=True, edit_threshold=0.2)
     row = start_row(model, canvas, sampling, read_context(model, canvas)[0])
     for _ in range(n_steps):
@@ -190,7 +190,7 @@ def test_any_network_ends_and_agreement_equals_token_by_token(seed: int, profile
 
     def row(policy: Any, draft: list[int] | None, **more: Any) -> Row:
         canvas = make_canvas(15, 20, seed=seed, stops=STOP)
-        canvas.spans[0].draft = Draft([*draft, END], [False] * (len(draft) + 1)) if draft is not None else None
+        canvas.spans[0].old_code = OldCode([*draft, END], [False] * (len(draft) + 1)) if draft is not None else None
         sampling = Sampling(policy, 0.0, block, is_edit=draft is not None, **more)
         row = start_row(model, canvas, sampling, read_context(model, canvas)[0])
         denoise(model, [row])
@@ -280,7 +280,7 @@ def test_confidence_speaks_of_what_changed() -> None:
     from sampler.engine.results import _telling
 
     span = Canvas([], [], make_canvas(20, 20).spans, STOP).spans[0]
-    span.draft = Draft([A, B, C, D, END], [False] * 5)
+    span.old_code = OldCode([A, B, C, D, END], [False] * 5)
     span.log_probs = [-1.0, -2.0, -3.0, -4.0, -5.0]
     for new, telling in (
         ([A, B, C, D, END], [-1.0, -2.0, -3.0, -4.0, -5.0]),

@@ -10,7 +10,7 @@ import pytest
 
 from sampler.decoding.canvas import Canvas
 from sampler.decoding.span import Span
-from sampler.decoding.stopping import Ending, Stop, ends_of, errors_around
+from sampler.decoding.stopping import Stop, Stopping, ends_of, errors_around
 from sampler.protocol.messages import InfillRequest
 from tests.support.tiny_model import tiny_tokenizer
 
@@ -18,16 +18,16 @@ TOKENIZER = tiny_tokenizer()
 END = TOKENIZER.id("<span_end>")
 
 
-def ending_between(*pieces: str) -> Ending:
+def stopping_between(*pieces: str) -> Stopping:
     canvas = Canvas([], [], [], frozenset({END}))
-    return Ending(TOKENIZER, errors_around(canvas, InfillRequest(document="d", pieces=pieces)))
+    return Stopping(TOKENIZER, errors_around(canvas, InfillRequest(document="d", pieces=pieces)))
 
 
 def ended(
     lines: Sequence[tuple[str, float]], pieces: tuple[str, str] = ("", "\n"), *, step: int = 1
 ) -> tuple[str, Span]:
     """What is left of `lines`, each with the probability that it is right, when `step` tokens come at a time."""
-    span, ending = Span(start=0, limit=400), ending_between(*pieces)
+    span, ending = Span(start=0, limit=400), stopping_between(*pieces)
     tokens, log_probs = list[int](), list[float]()
     for n, (line, probability) in enumerate(lines):
         new = TOKENIZER.encode("\n" * bool(n) + line)
@@ -93,7 +93,7 @@ def test_writing_stops_where_no_further_line_can_be_worth_more() -> None:
 
 def test_a_line_that_was_cut_short_is_left_out_once_time_is_up() -> None:
     span = Span(start=0, limit=400)
-    ending = ending_between("", "\n")
+    ending = stopping_between("", "\n")
     span.tokens = TOKENIZER.encode("a = 1\nb =")
     span.log_probs, span.finish = [-0.01] * len(span.tokens), "deadline"
     ending.follow(span, {END})
