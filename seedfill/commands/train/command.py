@@ -13,6 +13,7 @@ from sampler.model.devices import wait_passively
 from sampler.protocol import paths
 from seedfill.commands.train.figures import add_commands
 from seedfill.commands.train.studies import app as study
+from seedfill.errors import BadInput, CommandError
 
 app = typer.Typer(
     no_args_is_help=True, help="Build the corpus, learn the tokenizer, train.", epilog="Example: seedfill train recipes"
@@ -62,13 +63,13 @@ def corpus(
 
     missing = [path for path in decontaminate or [] if not path.is_file()]
     if missing:
-        _fail(f"There is no task file {missing[0]}.", 2)
+        raise BadInput(f"There is no task file {missing[0]}.")
     try:
         summary = building.build(
             out or default_corpus(), wheels or paths.cache_folder() / "wheels", decontaminate or []
         )
     except building.CorpusError as error:
-        _fail(str(error), 1)
+        raise CommandError(str(error)) from None
     _report(summary, as_json)
 
 
@@ -87,7 +88,7 @@ def tokenizer(
     try:
         documents = reading.read(folder, "train")[::10] + reading.read(folder, "other")[::10]
     except reading.CorpusError as error:
-        _fail(str(error), 2)
+        raise BadInput(str(error)) from None
     learned = bpe.learn((document.text for document in documents), VOCAB_SIZE)
     learned.save(out)
     sample = "".join(document.text for document in reading.read(folder, "heldout")[:200])
@@ -119,7 +120,9 @@ def run(
 
     states = folder or state_folder(name)
     if (in_the_way := paths.obstacle(states)) is not None:
-        _fail(f"States cannot be kept in {states}, as {in_the_way} cannot be written: name a folder with --folder.", 2)
+        raise BadInput(
+            f"States cannot be kept in {states}, as {in_the_way} cannot be written: name a folder with --folder."
+        )
     try:
         figures = runs.run(
             name,
@@ -139,9 +142,9 @@ def run(
             lambda entry: print(json.dumps(entry), file=sys.stderr, flush=True),
         )
     except (runs.Unsaved, runs.Stopped) as error:
-        _fail(str(error), 1)
+        raise CommandError(str(error)) from None
     except runs.BadRun as error:
-        _fail(str(error), 2)
+        raise BadInput(str(error)) from None
     _report(figures, as_json)
 
 
@@ -158,7 +161,7 @@ def export(
     try:
         _report(runs.export_newest(name, folder or state_folder(name), out), as_json)
     except runs.BadRun as error:
-        _fail(str(error), 2)
+        raise BadInput(str(error)) from None
 
 
 @app.command(epilog="Example: seedfill train average trunk/ weights/ --share 0.35 --share 0.65 --out start/")
@@ -175,7 +178,7 @@ def average(
     try:
         _report(averaging.average(folders, share or [1.0] * len(folders), out), as_json)
     except (averaging.BadAverage, ModelError, OSError) as error:
-        _fail(str(error), 2)
+        raise BadInput(str(error)) from None
 
 
 @app.command(epilog="Example: seedfill train evaluate weights/ --sweep --json > branch.json")
@@ -207,7 +210,7 @@ def evaluate(
         documents = reading.read(corpus or default_corpus(), "heldout")
         found = scorecard.scorecard(folder, documents, plan, lambda step: print(step, file=sys.stderr, flush=True))
     except (scorecard.BadPlan, reading.CorpusError) as error:
-        _fail(str(error), 2)
+        raise BadInput(str(error)) from None
     _report(found if as_json else dict(scorecard.flat(found)), as_json)
 
 
@@ -227,12 +230,12 @@ def instruct_set(
     try:
         documents = reading.read(corpus or default_corpus(), "heldout")
     except reading.CorpusError as error:
-        _fail(str(error), 2)
+        raise BadInput(str(error)) from None
     tasks = list(make_tasks(documents, per_kind, seed, "first" if plain else "heldout"))
     try:
         out.write_text("".join(json.dumps(task) + "\n" for task in tasks), encoding="utf-8")
     except OSError as error:
-        _fail(f"{out} cannot be written: {error.strerror}.", 1)
+        raise CommandError(f"{out} cannot be written: {error.strerror}.") from None
     _report({"tasks": len(tasks), "kinds": len({task["kind"] for task in tasks}), "file": str(out)}, as_json)
 
 
@@ -255,7 +258,7 @@ def plot(
 
     log = (folder or state_folder(name)) / "log.jsonl"
     if not log.is_file():
-        _fail(f"There is no log at {log}; `seedfill train run {name}` writes one.", 2)
+        raise BadInput(f"There is no log at {log}; `seedfill train run {name}` writes one.")
     plots.plot_losses(log, out, name)
 
 
@@ -265,8 +268,3 @@ def _report(figures: dict[str, Any], as_json: bool) -> None:
     else:
         for key, value in figures.items():
             print(f"{key}: {value}")
-
-
-def _fail(sentence: str, code: int) -> None:
-    print(sentence, file=sys.stderr)
-    raise typer.Exit(code)

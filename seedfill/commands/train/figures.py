@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from sampler.model.devices import wait_passively
 from sampler.protocol.paths import default_model_folder
+from seedfill.errors import BadInput, CommandError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Picture = Annotated[Path | None, typer.Option("--plot", help="Draw it into this PNG. Needs the `train` extra.")]
@@ -38,7 +38,9 @@ def speed_up(
     try:
         points = paper_figures.speed_up(log)
     except (paper_figures.NoFigures, ValueError, KeyError) as error:
-        _fail(str(error) if isinstance(error, paper_figures.NoFigures) else f"{log} is no log of a run.", 2)
+        raise BadInput(
+            str(error) if isinstance(error, paper_figures.NoFigures) else f"{log} is no log of a run."
+        ) from None
     if plot is not None:
         _draw(lambda: paper_figures.plot_speed_up(points, plot))
     _report(
@@ -68,7 +70,7 @@ def forward_time(
         chosen = devices.pick_device(device)
         loaded = checkpoint.load(model or default_model_folder(), chosen, devices.pick_dtype(chosen))
     except (devices.NoDevice, checkpoint.ModelError) as error:
-        _fail(str(error), 2)
+        raise BadInput(str(error)) from None
     found = paper_figures.relative_times(paper_figures.forward_times(loaded, context, repeats))
     if plot is not None:
         title = f"One forward on {chosen.type}, {context} tokens of context"
@@ -86,12 +88,14 @@ def table(
     try:
         rows = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
     except (OSError, ValueError) as error:
-        _fail(f"A file cannot be read as figures: {error}", 2)
+        raise BadInput(f"A file cannot be read as figures: {error}.") from None
     if not all(isinstance(row, dict) for row in rows.values()):
-        _fail("Each file must hold the object that `seedfill train evaluate --json` prints.", 2)
+        raise BadInput("Each file must hold the object that `seedfill train evaluate --json` prints.")
     sweeps = {name: row["sweep"] for name, row in rows.items() if row.get("sweep")}
     if plot is not None and not sweeps:
-        _fail("There is no sweep in these files to draw: measure with `seedfill train evaluate --sweep --json`.", 2)
+        raise BadInput(
+            "There is no sweep in these files to draw: measure with `seedfill train evaluate --sweep --json`."
+        )
     if plot is not None:
         _draw(lambda: tradeoff.plot_tradeoff(sweeps, plot))
     print(stage_table.markdown(rows), end="")
@@ -101,9 +105,9 @@ def _draw(draw: Any) -> None:
     try:
         draw()
     except ImportError:
-        _fail("Pictures need matplotlib: pip install 'seedfill[train]'.", 1)
+        raise CommandError("Pictures need matplotlib: pip install 'seedfill[train]'.") from None
     except OSError as error:
-        _fail(f"The picture could not be written: {error}", 1)
+        raise CommandError(f"The picture could not be written: {error.strerror or error}.") from None
 
 
 def _report(figures: dict[str, Any], as_json: bool) -> None:
@@ -115,8 +119,3 @@ def _report(figures: dict[str, Any], as_json: bool) -> None:
             value = "  ".join(f"{name}: {number:.3g}" for name, number in value.items())
         if key != "points":
             print(f"{key}: {value}")
-
-
-def _fail(sentence: str, code: int) -> NoReturn:
-    print(sentence, file=sys.stderr)
-    raise typer.Exit(code)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from sampler.model.devices import wait_passively
+from seedfill.errors import CommandError
 
 app = typer.Typer(no_args_is_help=True, help="Small studies of how the model is trained; they take minutes.")
 
@@ -87,14 +88,9 @@ def _draw(found: Sequence[dict[str, Any]], out: Path) -> None:
     try:
         plots.plot_adaptation(found, out)
     except ImportError:
-        _fail("Pictures need matplotlib: pip install 'seedfill[train]'.")
+        raise CommandError("Pictures need matplotlib: pip install 'seedfill[train]'.") from None
     except OSError as error:
-        _fail(f"The picture could not be written: {error}")
-
-
-def _fail(sentence: str) -> None:
-    print(sentence, file=sys.stderr)
-    raise typer.Exit(1)
+        raise CommandError(f"The picture could not be written: {error.strerror or error}.") from None
 
 
 def _report(found: Sequence[dict[str, Any]], as_json: bool) -> None:
