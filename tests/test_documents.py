@@ -63,6 +63,11 @@ OURS = [(where, words[1:], output) for where, words, output in ALL if words[0].s
 BENCHMARKS = [words for _, words, _ in ALL if words[0].startswith("python")]
 
 
+NAMED = re.compile(r"`((?:[\w.-]+/)+[\w.-]*\w\.(?:py|sh|md|toml|json))`")
+"""A file by its path, below the repository or one of its packages."""
+ROOTS = [ROOT, ROOT / "lsp_server", ROOT / "sampler"]
+
+
 def _id(shown: tuple[str, list[str], str]) -> str:
     return f"{shown[0]}: {' '.join(shown[1])}"
 
@@ -102,3 +107,12 @@ def test_what_can_run_here_does_what_is_shown(
     if "--holes" in words:
         ast.parse(printed.out)
         assert "▢" not in printed.out
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "ARCHITECTURE.md"], ids=lambda page: page.name)
+def test_what_a_page_names_and_links_to_is_there(page: Path) -> None:
+    text = page.read_text()
+    named = [path for path in NAMED.findall(text) if not path.startswith(("heldout/", "vscode/", ".vscode/"))]
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert [path for path in named if not any((root / path).exists() for root in ROOTS)] == []
+    assert [link for link in links if link and not (page.parent / link).exists()] == []
