@@ -117,7 +117,7 @@ def _section(settings: Any, raw: object, path: str, complaints: list[str]) -> An
         name = _snake_case(str(key))
         if name not in hints:
             complaints.append(f"Unknown setting {path}{key}, ignored.")
-        elif value is not None:
+        elif value not in (None, ""):  # an empty text is how editors say that nothing is set
             given[name] = _value(hints[name], getattr(settings, name), value, f"{path}{key}", complaints)
     return dataclasses.replace(settings, **given)
 
