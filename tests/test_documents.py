@@ -99,7 +99,7 @@ def test_what_can_run_here_does_what_is_shown(
 ) -> None:
     _, words, output = shown
     monkeypatch.chdir(ROOT)
-    assert cli.run(words) == 0
+    assert cli.run(words) in ((0, 3) if words == ["stop"] else (0,))  # there may be nothing to stop
     printed = capfd.readouterr()
     assert printed.out + printed.err
     if output:
