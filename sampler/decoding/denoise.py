@@ -6,9 +6,8 @@ given a mask before them, for a bounded number of steps. Then it commits: its bl
 values move to the row's tail, and the logits of that reading say how probable the text is. Between two steps nothing
 is half done: a step is a control point.
 
-Under the policy `fused` every pass is such a commit, and drafts as well: behind each of the block's tokens stands a
-group of masks that sees the block up to there, so that there is a draft for however much of the block is kept. Under
-`lookup` too, but the draft is what stood behind the same tokens before, where there is such a place.
+How a row is decoded is its policy (`policies.py`): which masks a step takes (`unmask.py`), who drafts (`drafters.py`),
+and whether the commit keeps only what the causal reading agrees with. No step asks for a policy by its name.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from sampler.decoding.canvas import Canvas
 from sampler.decoding.constraints import begun, without_end, without_nothing
-from sampler.decoding.drafters import Lookup
+from sampler.decoding.drafters import Drafter, Masks, drafter_for, until_end
 from sampler.decoding.passes import Model, Pass, forward, read_logits, with_drafts
 from sampler.decoding.span import Block, Span
 from sampler.decoding.stopping import Stopping
@@ -56,8 +55,7 @@ class Row:
     """Passes over a live block, commits and refreshes included, reading the context apart."""
     n_before: int = 0
     """Passes that were made of other rows before this one could begin."""
-    lookup: Lookup | None = None
-    """Under `lookup`: where its drafts come from."""
+    drafter: Drafter = field(default_factory=Masks)
     edits_left: int = 0
     """Steps in which the blocks at work may still be edited."""
 
@@ -67,16 +65,6 @@ class Row:
         if self.canvas.has_masks:
             return "unmask"
         return "edit" if self.edits_left else "commit"
-
-    @property
-    def is_fused(self) -> bool:
-        """Whether the pass that commits a block also drafts the next: with one span and no old code to start from."""
-        return self.sampling.policy == "fused" and self.drafts
-
-    @property
-    def drafts(self) -> bool:
-        """Whether there is one span to draft at, without old code to start from."""
-        return len(self.canvas.spans) == 1 and self.canvas.spans[0].old_code is None
 
     @property
     def past(self) -> tuple[KeyValues, ...]:
@@ -107,9 +95,7 @@ def read_context(model: Model, canvas: Canvas, reuse: Reuse | None = None) -> tu
 @torch.no_grad()
 def start_row(model: Model, canvas: Canvas, sampling: Sampling, slot: ContextSlot | None) -> Row:
     """A row that is ready for its first step."""
-    row = Row(canvas, sampling, slot)
-    if sampling.policy == "lookup" and row.drafts:
-        row.lookup = Lookup(canvas.context)
+    row = Row(canvas, sampling, slot, drafter=drafter_for(sampling.how.drafter, canvas))
     if slot is not None and not canvas.spans[0].anchor:
         span = canvas.spans[0]
         span.carry = forbid(model.network.logits(slot.last_hidden), model.is_forbidden)
@@ -177,11 +163,7 @@ def _open_blocks(model: Model, row: Row) -> None:
     """See that every unfinished span has a block, and that the surroundings are fresh where they have to be."""
     profile, closed = model.profile, [s for s in row.canvas.spans if s.finish is None and s.block is None]
     for span in closed:
-        size = 1 if row.is_fused and not span.draft else row.sampling.block_size  # no masks where passes only check
-        if row.lookup is not None and span.next_token is not None:
-            begun = [*span.given, span.next_token]
-            span.draft = _until_end(row.canvas, row.lookup.draft([*span.tokens, *begun]))
-            size = len(begun) + len(span.draft)
+        size = row.drafter.open(row.canvas, span, row.sampling.block_size)
         span.open_block(size, profile.mask_id, row.sampling.old_code_size)
         row.edits_left = row.sampling.n_edit_steps
     if closed or profile.cache == "none":
@@ -218,7 +200,8 @@ def _live_pass(profile: FamilyProfile, row: Row) -> Pass:
     tokens, positions = list(window.values()), list(window)
     if row.phase == "commit":
         commit = Pass(tokens, positions, row.past, True, list(range(len(tokens))))
-        return with_drafts(profile, commit, _draft_sizes(row)) if row.is_fused else commit
+        sizes = row.drafter.group_sizes(row.canvas.open_spans[0], row.sampling.block_size)
+        return with_drafts(profile, commit, sizes) if sizes else commit
     index = {position: i for i, position in enumerate(window)}
     wanted = [
         index[block.start + i - profile.logit_shift]
@@ -229,13 +212,6 @@ def _live_pass(profile: FamilyProfile, row: Row) -> Pass:
         tokens.append(profile.live_marker_id)
         positions.append(positions[0])
     return Pass(tokens, positions, row.past, False, wanted, profile.edit_ids if row.edits_left else ())
-
-
-def _draft_sizes(row: Row) -> list[int]:
-    """How many masks stand behind each token of the block: the first for the token that is chosen in this pass."""
-    span = row.canvas.spans[0]
-    room = [span.limit - len(span.tokens) - i for i in range(1, len(_block(span)) + 1)]
-    return [n if n > 1 else 0 for n in (min(row.sampling.block_size, left) for left in room)]
 
 
 def _asked(block: Block, phase: Phase) -> Tensor:
@@ -307,7 +283,8 @@ def _commit(model: Model, row: Row, logits: Tensor, key_values: Callable[[], Key
 
     Whatever may run out of memory comes before the first change, so that a step that failed can be made again.
     """
-    spans, sizes = row.canvas.open_spans, _draft_sizes(row) if row.is_fused else []
+    spans = row.canvas.open_spans
+    sizes = row.drafter.group_sizes(spans[0], row.sampling.block_size)
     logits, drafted = logits[: len(logits) - sum(sizes)], logits[len(logits) - sum(sizes) :]
 
     # 1) Judge: block by block, up to the first that loses a token, which what follows has read
@@ -321,7 +298,7 @@ def _commit(model: Model, row: Row, logits: Tensor, key_values: Callable[[], Key
         offset += len(part)
         if reading.n_kept < len(part):
             break
-    draft = _until_end(row.canvas, _drafted(torch.split(drafted, sizes)[len(kept) - 1])) if sizes else []
+    draft = until_end(row.canvas, _drafted(torch.split(drafted, sizes)[len(kept) - 1])) if sizes else []
 
     # 2) Keep the keys and values, which takes memory
     row.tail.append(key_values().take(torch.tensor(kept, device=logits.device)))
@@ -339,12 +316,6 @@ def _drafted(logits: Tensor) -> list[int]:
     """A draft of what comes behind the next token, which is chosen already, by its group's masks' logits (m, V)."""
     found: list[int] = logits[1:].argmax(-1).tolist()
     return found
-
-
-def _until_end(canvas: Canvas, tokens: list[int]) -> list[int]:
-    """`tokens` up to the first that ends a span, and with it."""
-    end = next((i for i, token in enumerate(tokens) if token in canvas.stop_ids), len(tokens))
-    return tokens[: end + 1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,6 @@ from dataclasses import replace
 
 from sampler.decoding.canvas import Canvas
 from sampler.decoding.denoise import Row, denoise_step, start_row, stop
-from sampler.decoding.drafters import most_for
 from sampler.decoding.passes import Model
 from sampler.decoding.unmask import Sampling
 from sampler.protocol.messages import InfillRequest
@@ -70,9 +69,9 @@ def prune(rows: Sequence[Row], n_wanted: int) -> None:
 
 def share_drafts(rows: Sequence[Row]) -> None:
     """Let the rows of a request that are still written share the room for drafts."""
-    drafting = [row.lookup for row in rows if row.lookup and not row.canvas.is_finished]
-    for lookup in drafting:
-        lookup.most = most_for(len(drafting))
+    drafting = [row.drafter for row in rows if not row.canvas.is_finished]
+    for drafter in drafting:
+        drafter.share(len(drafting))
 
 
 def _beginning(model: Model, row: Row, canvas: Canvas, tokens: Sequence[int], sampling: Sampling) -> Row:

@@ -1,11 +1,10 @@
-"""Which positions of a block get a token in this step, and which token: policies as functions of tensors.
+"""Which positions of a block get a token in this step, and which token: functions of tensors.
 
-A policy speaks of the masked positions of one block alone, m of them, so a position that is not masked cannot
+A selection speaks of the masked positions of one block alone, m of them, so a position that is not masked cannot
 change. It looks at the proposal and says which positions to take, (m,) bool; it always takes
 at least one, so every step comes nearer to the end. What is written already is looked at by `judge` alone.
 
-threshold: Fast-dLLM (arXiv 2505.22618) · entropy: EB-Sampler (arXiv 2505.24857) · margin and fixed: LLaDA, Dream ·
-fused: TiDAR (arXiv 2511.08923) · lookup: prompt lookup decoding.
+threshold: Fast-dLLM (arXiv 2505.22618) · entropy: EB-Sampler (arXiv 2505.24857) · margin and fixed: LLaDA, Dream
 """
 
 from __future__ import annotations
@@ -16,10 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sampler.decoding.policies import POLICIES, DecodingPolicy, Select
 from sampler.protocol.messages import Policy
 
-CHECKED: tuple[Policy, ...] = ("verified", "fused", "lookup", "sequential")
-"""Policies that write what the causal reading would have written, and so need a family that has one."""
 EDIT_STEPS = 4
 """Most steps in which a block may be edited: a gap of n tokens takes n of them."""
 EDIT_THRESHOLD = 0.9
@@ -43,7 +41,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sampling:
-    """How a row is sampled. `threshold` is the policy's parameter, see `PARAMETERS`."""
+    """How a row is sampled. `threshold` is the policy's parameter, see `DecodingPolicy`."""
 
     policy: Policy
     threshold: float
@@ -55,6 +53,11 @@ class Sampling:
     """τ_edit: how sure the model must be of something else for a written token to change; None: never."""
     is_edit: bool = False
     """Whether old code is there to start from."""
+
+    @property
+    def how(self) -> DecodingPolicy:
+        """What the policy's name stands for."""
+        return POLICIES[self.policy]
 
     @property
     def n_edit_steps(self) -> int:
@@ -71,7 +74,7 @@ class Sampling:
     @property
     def is_checked(self) -> bool:
         """Whether only what the causal reading would have written is kept."""
-        return self.policy in CHECKED
+        return self.how.is_checked
 
 
 def forbid(logits: Tensor, is_forbidden: Tensor, but: Sequence[int] = ()) -> Tensor:
@@ -141,33 +144,18 @@ def with_best(is_taken: Tensor, score: Tensor) -> Tensor:
     return is_taken.index_fill(0, score.argmax(), True)
 
 
-POLICIES: dict[Policy, Callable[[Proposal, Sampling], Tensor]] = {
+SELECT: dict[Select, Callable[[Proposal, Sampling], Tensor]] = {
     "threshold": threshold,
     "entropy": entropy,
     "margin": margin,
     "fixed": fixed,
-    "verified": threshold,  # drafts only; the commit pass decides
-    "fused": threshold,  # as verified where the pass that commits cannot draft: several spans, old code
-    "lookup": threshold,  # never has a mask
-    "sequential": threshold,  # nor has this
 }
-PARAMETERS: dict[Policy, float] = {
-    "threshold": 0.9,
-    "entropy": 0.3,
-    "margin": 0.8,
-    "fixed": 0.25,
-    "verified": 0.0,
-    "fused": 0.0,
-    "lookup": 0.0,
-    "sequential": 0.0,
-}
-"""Defaults: a probability, nats, a difference of probabilities, a share of the block; 0 drafts a block in one step."""
 
 
 def unmask(logits: Tensor, sampling: Sampling) -> tuple[Proposal, Tensor]:
     """One decision over the m masked positions of a block: the proposal and which of it to take, (m,) bool."""
     proposal = propose(logits, sampling)
-    return proposal, POLICIES[sampling.policy](proposal, sampling)
+    return proposal, SELECT[sampling.how.select](proposal, sampling)
 
 
 def judge(logits: Tensor, tokens: Tensor, sampling: Sampling) -> tuple[Proposal, Tensor]:

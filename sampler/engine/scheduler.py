@@ -18,8 +18,9 @@ import torch
 from sampler.decoding.canvas import Canvas, canvases
 from sampler.decoding.denoise import Row, denoise_step, read_context, start_row, stop
 from sampler.decoding.forks import N_FORKS, forks, may_fork, prune, share_drafts
+from sampler.decoding.policies import CHECKED, POLICIES
 from sampler.decoding.stopping import Stopping, errors_around, is_open_ended
-from sampler.decoding.unmask import CHECKED, EDIT_THRESHOLD, PARAMETERS, Sampling
+from sampler.decoding.unmask import EDIT_THRESHOLD, Sampling
 from sampler.engine.instruction_nll import surprise
 from sampler.engine.job import Job
 from sampler.engine.results import result, show_progress
@@ -228,8 +229,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 def _check(request: InfillRequest, profile: FamilyProfile, model: LoadedModel) -> None:
     if request.policy in CHECKED and not profile.causal_reading:
         raise BadMessage(f"The model {model.id} has no causal reading, so the policy {request.policy} is not offered.")
-    if request.policy is not None and request.policy not in PARAMETERS:
-        raise BadMessage(f"There is no policy {request.policy!r}: choose one of {', '.join(PARAMETERS)}.")
+    if request.policy is not None and request.policy not in POLICIES:
+        raise BadMessage(f"There is no policy {request.policy!r}: choose one of {', '.join(POLICIES)}.")
     if request.edit is not None:
         _check_edit(request, request.edit, profile, model)
 
@@ -281,8 +282,8 @@ def sampling_of(request: InfillRequest, model: LoadedModel, index: int) -> Sampl
     generator.manual_seed((request.seed * 1_000_003 + index) % 2**63)
     return Sampling(
         policy=policy,
-        threshold=next(t for t in (request.threshold, own, PARAMETERS[policy]) if t is not None),
-        block_size=1 if policy in ("lookup", "sequential") else request.block_size or profile.block_size,
+        threshold=next(t for t in (request.threshold, own, POLICIES[policy].parameter) if t is not None),
+        block_size=POLICIES[policy].block_size or request.block_size or profile.block_size,
         temperature=temperature,
         top_p=request.top_p,
         generator=generator,

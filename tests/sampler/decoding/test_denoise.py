@@ -17,8 +17,9 @@ from torch import Tensor
 from sampler.decoding.canvas import Canvas, canvases, from_context
 from sampler.decoding.denoise import Row, denoise, denoise_step, read_context, start_row, stop
 from sampler.decoding.drafters import Lookup
+from sampler.decoding.policies import CHECKED, POLICIES
 from sampler.decoding.span import Block, Span
-from sampler.decoding.unmask import CHECKED, PARAMETERS, Sampling, forbid
+from sampler.decoding.unmask import Sampling, forbid
 from sampler.model import checkpoint
 from sampler.model.attention import attend
 from sampler.model.checkpoint import LoadedModel
@@ -84,8 +85,8 @@ def make_canvas(n_context: int = 20, limit: int = 12, n_holes: int = 1, seed: in
 def make_row(
     canvas: Canvas, policy: Policy = "threshold", threshold: float | None = None, *, block: int = 8, **changes: Any
 ) -> Row:
-    parameter = PARAMETERS[policy] if threshold is None else threshold
-    sampling = Sampling(policy, parameter, 1 if policy in ("lookup", "sequential") else block, **changes)
+    parameter = POLICIES[policy].parameter if threshold is None else threshold
+    sampling = Sampling(policy, parameter, POLICIES[policy].block_size or block, **changes)
     return start_row(MODEL, canvas, sampling, read_context(MODEL, canvas)[0])
 
 
@@ -340,7 +341,7 @@ def test_lookup_writes_what_token_by_token_writes(seed: int, n_kinds: int, limit
 def test_lookup_keeps_several_tokens_a_pass_where_the_text_stood_before() -> None:
     own = texts(fill(make_canvas(20, 40), "sequential"))[0]
     row = make_row(make_canvas(20, 40), "lookup")
-    row.lookup = Lookup([*own, *row.canvas.context])
+    row.drafter = Lookup([*own, *row.canvas.context])
     denoise(MODEL, [row])
     assert texts(row)[0] == own
     assert row.n_forwards <= 12, "a token or two until a place is found, then five a pass"
@@ -360,9 +361,6 @@ def test_verified_holes_end_and_read_as_their_row_does() -> None:
     row = fill(make_canvas(20, 10, 3), "verified", block=4)
     assert [len(tokens) for tokens in texts(row)] == [10, 10, 10]
     assert all(len(span.log_probs) == 10 for span in row.canvas.spans)
-
-
-POLICIES: list[Policy] = ["threshold", "entropy", "margin", "fixed", "verified", "fused", "lookup", "sequential"]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
