@@ -1,4 +1,4 @@
-"""An instruction that stands in the code: `# seedfill: add type hints` above the lines that it is about."""
+"""An instruction that stands in the code: `# seedfill: use literals` above the lines that it is about."""
 
 from __future__ import annotations
 
