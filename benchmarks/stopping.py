@@ -18,8 +18,8 @@ from reading import read
 from rich.console import Console
 from rich.table import Table
 
-from sampler.decoding.canvas import canvases
 from sampler.decoding.denoise import denoise, read_context, start_row
+from sampler.decoding.prompt import canvases
 from sampler.engine.scheduler import sampling_of
 from sampler.model import prepare
 from sampler.model.checkpoint import LoadedModel

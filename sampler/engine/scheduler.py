@@ -15,10 +15,11 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from sampler.decoding.canvas import Canvas, canvases
+from sampler.decoding.canvas import Canvas
 from sampler.decoding.denoise import Row, denoise_step, read_context, start_row, stop
 from sampler.decoding.forks import N_FORKS, forks, may_fork, prune, share_drafts
 from sampler.decoding.policies import CHECKED, POLICIES
+from sampler.decoding.prompt import canvases
 from sampler.decoding.stopping import Stopping, errors_around, is_open_ended
 from sampler.decoding.unmask import EDIT_THRESHOLD, Sampling
 from sampler.engine.instruction_nll import surprise

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sampler.decoding.canvas import Canvas, canvases, cut_end, cut_pieces, cut_start
+from sampler.decoding.canvas import Canvas
+from sampler.decoding.prompt import canvases, cut_end, cut_pieces, cut_start
 from sampler.decoding.span import Span
 from sampler.model.families import recognise
 from sampler.model.layout import HOLE_STRIDE

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sampler.decoding.canvas import Canvas, canvases, from_context
+from sampler.decoding.canvas import Canvas, from_context
 from sampler.decoding.denoise import Row, denoise, denoise_step, read_context, start_row, stop
 from sampler.decoding.drafters import Lookup
 from sampler.decoding.policies import CHECKED, POLICIES
+from sampler.decoding.prompt import canvases
 from sampler.decoding.span import Block, Span
 from sampler.decoding.unmask import Sampling, forbid
 from sampler.model import checkpoint

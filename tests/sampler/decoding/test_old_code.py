@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sampler.decoding.canvas import Canvas, canvases
+from sampler.decoding.canvas import Canvas
 from sampler.decoding.denoise import Row, denoise, denoise_step, read_context, start_row, stop
 from sampler.decoding.old_code import OldCode
+from sampler.decoding.prompt import canvases
 from sampler.decoding.unmask import Sampling
 from sampler.engine.job import Job
 from sampler.engine.scheduler import Scheduler

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sampler.decoding.canvas import canvases
+from sampler.decoding.prompt import canvases
 from sampler.engine.truncation import CHARACTERS_PER_TOKEN, MAX_SNIPPETS, clipped
 from sampler.model.families import recognise
 from sampler.model.tokenizer import Tokenizer

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from sampler.decoding.canvas import Canvas, canvases
+from sampler.decoding.canvas import Canvas
 from sampler.decoding.denoise import denoise, start_row
+from sampler.decoding.prompt import canvases
 from sampler.decoding.span import Span
 from sampler.decoding.unmask import Sampling
 from sampler.engine.job import Job
