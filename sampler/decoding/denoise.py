@@ -79,7 +79,7 @@ OnStep = Callable[[Canvas], None]
 
 @torch.no_grad()
 def read_context(model: Model, canvas: Canvas, reuse: Reuse | None = None) -> tuple[ContextSlot, int]:
-    """Read the canvas's context, what `reuse` holds of it apart. Returns the slot and the tokens computed."""
+    """Read the context, but for what `reuse` holds of it (a prefix cache). Returns the slot and the tokens computed."""
     tokens, slot = canvas.context, reuse.slot if reuse else None
     n_held = reuse.n_tokens if reuse else 0
     if slot is not None and n_held == len(tokens) == len(slot.tokens):
