@@ -24,9 +24,9 @@ from rich.table import Table
 
 from lsp_server import server
 from lsp_server.completion.cache import Memory
-from lsp_server.jsonrpc import Server
 from lsp_server.postprocess import FILTERS
 from lsp_server.process.sampler_connection import Connect
+from lsp_server.session import Server
 from sampler.protocol.messages import Candidate, InfillRequest, InfillResult
 from seedfill.evaluation.keystrokes import File, Session, sessions
 from seedfill.evaluation.typing import Tally, Timeless, replay

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from lsp_server.features import (
     lifecycle,
     notebook_sync,
 )
-from lsp_server.jsonrpc import Server
 from lsp_server.process import parent, transport
 from lsp_server.process.clock import Clock
 from lsp_server.process.log import start_logging
 from lsp_server.process.sampler_connection import Client, Connect, Phase, Report
 from lsp_server.process.transport import Writer
+from lsp_server.session import Server
 from lsp_server.workspace.settings import LogLevel, SamplerMode, SamplerSettings
 from sampler.protocol.paths import PathError, state_folder
 
@@ -112,12 +112,19 @@ def connect_client(settings: SamplerSettings, report: Report, *, command: Sequen
     )
 
 
-async def serve(server: Server, reader: asyncio.StreamReader, writer: Writer) -> int:
-    """Handle what comes from `reader` until the client or its process leaves; 0 after an orderly shutdown, else 1."""
+async def serve(
+    server: Server, reader: asyncio.StreamReader, writer: Writer, on_end: Callable[[], None] | None = None
+) -> int:
+    """Handle what comes from `reader` until the client or its process leaves; 0 after an orderly shutdown, else 1.
+
+    `on_end` is called before the rest is put in order, which may hang.
+    """
     server.protocol.set_writer(writer)
     try:
         await _first_of(_read(server, reader), server.leave.wait(), _parent_death(server))
     finally:
+        if on_end:
+            on_end()
         server.end_background()
         await server.suggestions.cancel_all()
         await server.sampler.close()
@@ -126,7 +133,7 @@ async def serve(server: Server, reader: asyncio.StreamReader, writer: Writer) ->
 
 async def _serve_descriptors(server: Server, source: int, sink: int) -> int:
     writer = transport.DescriptorWriter(sink, on_lost=server.leave.set)
-    return await serve(server, transport.read_in_background(source), writer)
+    return await serve(server, transport.read_in_background(source), writer, transport.leave_in_time)
 
 
 async def _read(server: Server, reader: asyncio.StreamReader) -> None:

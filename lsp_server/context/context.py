@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from lsp_server.context.outline import outlined
 from lsp_server.context.snippets import snippets_cost
-from lsp_server.workspace.documents import Snapshot
+from lsp_server.workspace.documents import Snapshot, without_halves
 from lsp_server.workspace.settings import Settings
 from sampler.protocol.messages import InfillRequest, Snippet
 from sampler.text.lexing import Surroundings, lexed_at
@@ -90,7 +90,7 @@ class Place:
 
 def place_at(text: str, offset: int, language: str = "plaintext") -> Place:
     """The place at `offset` of a document."""
-    before, after = _presentable(unix_lines(text[:offset])), _presentable(unix_lines(text[offset:]))
+    before, after = (without_halves(unix_lines(part)) for part in (text[:offset], text[offset:]))
     return Place(before=before, after=after, language=language)
 
 
@@ -129,18 +129,3 @@ def path_in_workspace(path: PurePath, folders: Iterable[PurePath]) -> str:
     """`path` from the innermost of `folders` that holds it, else its name; always with forward slashes."""
     inside = [path.relative_to(folder) for folder in folders if path.is_relative_to(folder)]
     return min(inside, key=lambda relative: len(relative.parts), default=PurePath(path.name)).as_posix()
-
-
-def _presentable(text: str) -> str:
-    """`text` with U+FFFD for every lone surrogate: UTF-8 has no form for those."""
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if not _is_utf8(text) else text
-
-
-def _is_utf8(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

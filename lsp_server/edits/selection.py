@@ -14,6 +14,7 @@ from itertools import accumulate, chain, zip_longest
 from os.path import commonprefix
 from typing import Any, NamedTuple
 
+from lsp_server.workspace.documents import without_halves
 from sampler.protocol.messages import InfillRequest
 from sampler.text.line_ends import own_lines, unix_lines
 from sampler.text.rewriting import Around, edit_request, merged
@@ -137,4 +138,4 @@ def _line_end(text: str, offset: int) -> int:
 
 def seen(text: str) -> str:
     """What the model can be shown: lines end at "\n", and a lone surrogate, which UTF-8 has no form for, is U+FFFD."""
-    return unix_lines(text).encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return without_halves(unix_lines(text))

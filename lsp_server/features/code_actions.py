@@ -13,7 +13,7 @@ from lsp_server.features.fill_holes import hole_offers
 from lsp_server.features.next_edit import next_offers
 from lsp_server.features.repair import repair_offers
 from lsp_server.features.rewrite import rewrite_offers
-from lsp_server.jsonrpc import Server
+from lsp_server.session import Server
 from lsp_server.workspace.documents import Position
 from sampler.text.rewriting import Refusal
 

@@ -9,7 +9,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from lsp_server.completion.record import Json
 from lsp_server.completion.statistics import summary
-from lsp_server.jsonrpc import Server
+from lsp_server.session import Server
 
 RESTART = "seedfill.restartService"
 ENABLE = "seedfill.enableSuggestions"

@@ -7,7 +7,7 @@ import re
 from lsprotocol import types as lsp
 
 from lsp_server.features.query import acceptance, answer, query_at
-from lsp_server.jsonrpc import Server
+from lsp_server.session import Server
 from lsp_server.workspace.documents import Document, Position
 from sampler.text.line_ends import own_lines
 

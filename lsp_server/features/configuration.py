@@ -16,8 +16,8 @@ from typing import Any
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
 
-from lsp_server.jsonrpc import Server, file_path
 from lsp_server.process.log import set_level
+from lsp_server.session import Server, file_path
 from lsp_server.workspace.settings import Settings, settings_from
 
 logger = logging.getLogger(__name__)

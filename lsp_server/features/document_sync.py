@@ -11,8 +11,8 @@ from lsp_server.completion.gate import silence
 from lsp_server.features.next_edit import note_change
 from lsp_server.features.query import query_at
 from lsp_server.features.repair import clear_doubts
-from lsp_server.jsonrpc import Server
 from lsp_server.lenient import NO_VERSION
+from lsp_server.session import Server
 from lsp_server.workspace.documents import Change, Document, Position
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from lsp_server.features.fill_holes import FILL_HOLES, plan_holes
 from lsp_server.features.next_edit import NEXT_EDIT, plan_next
 from lsp_server.features.repair import MARK_DOUBTS, REPAIR, REPLACE_DOUBT, mark_doubts, plan_repair, plan_replacement
 from lsp_server.features.rewrite import REWRITE, plan_rewrite
-from lsp_server.jsonrpc import Server
+from lsp_server.session import Server
 from sampler.text.rewriting import Refusal
 
 Planner: TypeAlias = Callable[Concatenate[Server, Say, ...], Awaitable[Plan]]

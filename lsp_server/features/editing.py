@@ -18,7 +18,7 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from lsp_server.context.context import path_in_workspace
 from lsp_server.edits.next_edits import changed
 from lsp_server.edits.selection import Replacement, applied
-from lsp_server.jsonrpc import Server
+from lsp_server.session import Server
 from lsp_server.workspace.documents import Document, Position, Snapshot
 from lsp_server.workspace.privacy import refusal
 from sampler.protocol.messages import Event, InfillRequest, InfillResult, Progress

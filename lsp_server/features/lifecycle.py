@@ -7,7 +7,7 @@ from functools import partial
 from lsprotocol import types as lsp
 
 from lsp_server.features import completion, configuration
-from lsp_server.jsonrpc import Server
+from lsp_server.session import Server
 
 
 def register(server: Server) -> None:

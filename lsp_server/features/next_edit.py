@@ -10,7 +10,7 @@ from lsprotocol import types as lsp
 
 from lsp_server.edits.next_edits import MAX_PLACES, Burst, Pattern, begun, follow_ups, pattern_of
 from lsp_server.features.editing import Offer, Plan, Say, Target, target_of
-from lsp_server.jsonrpc import Server
+from lsp_server.session import Server
 from lsp_server.workspace.documents import Document
 from sampler.text.rewriting import Refusal
 

@@ -8,7 +8,7 @@ from functools import partial
 from lsprotocol import types as lsp
 
 from lsp_server.features import document_sync
-from lsp_server.jsonrpc import Server
+from lsp_server.session import Server
 from lsp_server.workspace.notebooks import Cell
 
 

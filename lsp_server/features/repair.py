@@ -25,7 +25,7 @@ from lsp_server.features.editing import (
     target_of,
     with_progress,
 )
-from lsp_server.jsonrpc import Server
+from lsp_server.session import Server
 from lsp_server.workspace.documents import Document, Position
 from sampler.text.rewriting import Refusal
 

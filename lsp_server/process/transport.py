@@ -75,14 +75,14 @@ def read_in_background(descriptor: int) -> asyncio.StreamReader:
             except OSError as error:
                 logger.warning("Standard input cannot be read any more: %s", error)
             finally:
-                _leave_in_time()
+                leave_in_time()
                 loop.call_soon_threadsafe(reader.feed_eof)
 
     threading.Thread(target=pump, name="stdin", daemon=True).start()
     return reader
 
 
-def _leave_in_time() -> None:
+def leave_in_time() -> None:
     """See that the process ends soon, also where the event loop hangs in something that never returns."""
     timer = threading.Timer(LEAVE_S, os._exit, [1])
     timer.daemon = True

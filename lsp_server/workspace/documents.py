@@ -18,6 +18,7 @@ PIECE = 4096
 """Characters of a line that are counted at once."""
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_HALF = re.compile("[\ud800-\udfff]")
 _CODECS: dict[Encoding, tuple[str, int]] = {"utf-8": ("utf-8", 1), "utf-16": ("utf-16-le", 2)}
 
 
@@ -179,6 +180,11 @@ class Document:
     def _set_text(self, text: str) -> None:
         self.text = text
         self._lines = LineIndex(text)
+
+
+def without_halves(text: str) -> str:
+    """`text` with U+FFFD for each lone surrogate, which UTF-8 has no form for; offsets stay what they are."""
+    return text if text.isascii() else _HALF.sub("\ufffd", text)
 
 
 def _units(text: str, encoding: Encoding) -> int:

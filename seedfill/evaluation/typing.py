@@ -20,8 +20,8 @@ from urllib.parse import quote
 
 from lsp_server import server
 from lsp_server.completion.journal import Journal
-from lsp_server.jsonrpc import Server
 from lsp_server.process.sampler_connection import Client, Connect, OnEvent, Report
+from lsp_server.session import Server
 from lsp_server.workspace.documents import Document
 from lsp_server.workspace.settings import SamplerSettings
 from sampler.protocol.client import SamplerClient

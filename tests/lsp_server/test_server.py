@@ -384,3 +384,16 @@ async def test_a_server_that_hangs_ends_with_its_input(tmp_path: Path) -> None:
         assert client.process.stdin
         client.process.stdin.close()
         assert await client.exit_code() == 1
+
+
+HANGING_AT_THE_END = HANGING.replace(
+    "lifecycle.configuration.pull", "from lsp_server.process.sampler_connection import ResidentSampler as R\nR.close"
+)
+
+
+async def test_a_server_that_hangs_ends_after_exit_though_its_input_stays_open(tmp_path: Path) -> None:
+    async with LspClient.start([sys.executable, "-c", HANGING_AT_THE_END], ROOT, _homes(tmp_path)) as client:
+        await client.initialize()
+        await client.request("shutdown")
+        client.notify("exit", None)
+        assert await client.exit_code() == 1

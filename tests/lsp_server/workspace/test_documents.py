@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lsp_server.workspace.documents import Change, Document, Encoding, LineIndex, Position
+from lsp_server.workspace.documents import Change, Document, Encoding, LineIndex, Position, without_halves
 
 ENCODINGS: tuple[Encoding, ...] = ("utf-8", "utf-16", "utf-32")
 PIECES = [
@@ -197,3 +197,12 @@ def text_of(units: list[int]) -> str:
 def unit_position(units: list[int], at: int) -> Position:
     lines = "".join(chr(unit) for unit in units[:at]).split("\n")
     return Position(len(lines) - 1, len(lines[-1]))
+
+
+@pytest.mark.parametrize("text", ["ab", "é😀", "a\ud83db", "\ude00\ud83d", "\ud83d\ud83d😀\ude00"])
+def test_what_a_model_is_shown_of_halves_has_the_same_offsets(text: str) -> None:
+    shown = without_halves(text)
+    assert shown.encode() and len(shown) == len(text)
+    assert [a if a == b else "half" for a, b in zip(text, shown, strict=True)] == [
+        "half" if "\ud800" <= a <= "\udfff" else a for a in text
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from lsp_server.jsonrpc import file_path
+from lsp_server.session import file_path
 from lsp_server.workspace.ignored import ignored_by
 from lsp_server.workspace.privacy import MAX_CHARACTERS, refusal, secret_at
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from lsp_server.completion.cache import Memory
-from lsp_server.jsonrpc import Server
 from lsp_server.process.machine import Machine
 from lsp_server.process.sampler_connection import Report
+from lsp_server.session import Server
 from lsp_server.workspace.settings import SamplerSettings
 from sampler.protocol.messages import Candidate, InfillRequest, InfillResult
 from seedfill import cli
