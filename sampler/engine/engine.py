@@ -6,47 +6,29 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
-
-import psutil
-import torch
 
 from sampler.engine.job import Job
+from sampler.engine.loader import Abandoned, Load, Loader
 from sampler.engine.memory import give_back
+from sampler.engine.models import Busy, Models, Read
 from sampler.engine.scheduler import CANCELLED, Scheduler, failure, is_out_of_memory
 from sampler.engine.turns import Turns
-from sampler.model import checkpoint, devices, prepare
+from sampler.model import checkpoint, devices
 from sampler.model.checkpoint import LoadedModel, ModelError
-from sampler.protocol.messages import BadMessage, Event, Failure, InfillRequest, Loading
+from sampler.protocol.handshake import ModelHealth
+from sampler.protocol.messages import BadMessage, Event, Failure, InfillRequest
 from sampler.protocol.paths import data_folder, default_model_folder
-
-Busy: TypeAlias = frozenset[LoadedModel]
 
 EVICTIONS = 8
 """Context slots that are evicted before memory is given back for them, which takes a while."""
-LOADING_STEPS = 20
-"""Loading events of one model, at most."""
-
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelState:
-    """A model the engine knows; `bytes` is the memory it takes while `loaded`."""
-
-    id: str
-    bytes: int
-    device: str
-    dtype: str
-    loaded: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +36,7 @@ class EngineState:
     """What the engine says of itself. `notices` are sentences for a person, such as a move to the CPU."""
 
     device: str
-    models: tuple[ModelState, ...]
+    models: tuple[ModelHealth, ...]
     queue_length: int
     counters: Mapping[str, float]
     notices: tuple[str, ...] = ()
@@ -73,93 +55,6 @@ class Ticket:
         """Let the request leave at the next control point; nothing happens when it is already over."""
         self._job.cancel()
         self._wake()
-
-
-class Models:
-    """Loaded models within a memory budget, least recently used out first. Used by the engine's thread alone."""
-
-    def __init__(self, device: torch.device, budget_bytes: int | None) -> None:
-        self.device = device
-        self.budget_bytes = budget_bytes or _default_budget(device)
-        self.notices: list[str] = []
-        self._loaded: OrderedDict[Path, LoadedModel] = OrderedDict()
-        self._stamps: dict[Path, checkpoint.Stamp] = {}
-        """What the folders' files were when they were read."""
-
-    def get(self, folder: Path, on_progress: checkpoint.OnProgress, busy: Busy) -> LoadedModel:
-        """The model of a folder, loaded where necessary; models in `busy` are never dropped."""
-        if not self.is_loaded(folder):
-            self._loaded.pop(folder, None)
-            stamp = checkpoint.stamp(folder)
-            self._loaded[folder] = self._load(folder, on_progress, busy)
-            self._stamps[folder] = stamp
-        self._loaded.move_to_end(folder)
-        return self._loaded[folder]
-
-    def is_loaded(self, folder: Path) -> bool:
-        """Whether using the folder's model costs no time: it is in memory, and what lies on disk is still the same."""
-        return folder in self._loaded and self._stamps.get(folder) == checkpoint.stamp(folder)
-
-    def move_to_cpu(self, folder: Path, on_progress: checkpoint.OnProgress | None = None) -> LoadedModel:
-        """Run the folder's model on the CPU from now on, and say so."""
-        self._loaded.pop(folder, None)
-        if self.device.type != "cpu":
-            sentence = f"{folder.name} does not fit on {self.device}: it runs on the CPU."
-            _log.warning(sentence)
-            self.notices.append(sentence)
-        self._stamps[folder] = checkpoint.stamp(folder)
-        self._loaded[folder] = prepare.load(folder, torch.device("cpu"), on_progress)
-        return self._loaded[folder]
-
-    def list(self) -> tuple[ModelState, ...]:
-        """The loaded models."""
-        return tuple(
-            ModelState(
-                id=model.id,
-                bytes=model.n_bytes,
-                device=str(model.device),
-                dtype=str(model.dtype).removeprefix("torch."),
-                loaded=True,
-            )
-            for model in list(self._loaded.values())
-        )
-
-    def clear(self, busy: Busy = frozenset()) -> None:
-        """Drop every model that is not busy."""
-        self._loaded = OrderedDict((path, m) for path, m in self._loaded.items() if m in busy)
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def _load(self, folder: Path, on_progress: checkpoint.OnProgress, busy: Busy) -> LoadedModel:
-        """Load within the budget; where memory ends all the same, without other models, then on the CPU."""
-        self._make_room(checkpoint.memory_needed(folder, devices.pick_dtype(self.device)), folder, busy)
-        try:
-            return prepare.load(folder, self.device, on_progress)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-        self.clear(busy)
-        try:
-            return prepare.load(folder, self.device, on_progress)
-        except Exception as error:
-            if not is_out_of_memory(error) or self.device.type == "cpu":
-                raise
-        return self.move_to_cpu(folder, on_progress)
-
-    def _make_room(self, n_bytes: int, folder: Path, busy: Busy) -> None:
-        """Drop models, the longest unused first, until `n_bytes` more fit into the budget."""
-        if n_bytes > self.budget_bytes:
-            raise ModelError(
-                f"{folder.name} needs {n_bytes >> 20} MiB, models may take {self.budget_bytes >> 20} MiB:"
-                " choose a smaller model or raise the memory budget."
-            )
-        for path, model in list(self._loaded.items()):
-            if sum(m.n_bytes for m in self._loaded.values()) + n_bytes <= self.budget_bytes:
-                return
-            if model not in busy:
-                del self._loaded[path]
-        gc.collect()
 
 
 class Engine:
@@ -186,11 +81,12 @@ class Engine:
         self._turns = Turns()
         self._n_evicted = 0
         """Context slots that had been evicted when memory was last given back."""
+        self._loader = Loader(self._wake)
         self._thread = threading.Thread(target=self._run, name="sampler-engine", daemon=True)
         self._thread.start()
 
     def submit(self, request: InfillRequest, on_event: Callable[[Event], None]) -> Ticket:
-        """Queue a request. `on_event` is called on the engine's thread, last with a result or a failure."""
+        """Queue a request. `on_event` is called on the engine's threads, last with a result or a failure."""
         job = Job(request, on_event)
         with self._changed:
             if not self._is_closing:
@@ -206,7 +102,7 @@ class Engine:
             return EngineState(
                 device=str(self._models.device),
                 models=self._models.list(),
-                queue_length=len(self._waiting) + len(self._scheduler.active),
+                queue_length=len(self._waiting) + self._loader.n_waiting + len(self._scheduler.active),
                 counters=dict(self._scheduler.counters),
                 notices=tuple(self._models.notices),
                 slot_bytes=self._scheduler.slot_bytes,
@@ -243,7 +139,7 @@ class Engine:
             except Exception as error:  # nothing a request does may end the thread
                 _log.exception("a round failed")
                 self._fail_active(failure(error))
-        for job in (*self._scheduler.active, *self._waiting):
+        for job in (*self._scheduler.active, *self._waiting, *self._loader.give_up()):
             job.end(CANCELLED)
         self._models.clear()
 
@@ -255,6 +151,7 @@ class Engine:
                     self._is_closing
                     or self._must_release
                     or self._closed
+                    or self._loader.has_news
                     or self._waiting
                     or self._scheduler.active
                 )
@@ -263,6 +160,8 @@ class Engine:
 
     def _turn(self) -> None:
         """Take in one of the requests that have come, then one round: reading its context keeps the others waiting."""
+        if (load := self._loader.finished()) is not None:
+            self._take_in(load)
         if (job := self._next_waiting()) is not None:
             self._admit(job)
         if self._scheduler.active:
@@ -310,9 +209,44 @@ class Engine:
         return None
 
     def _start(self, job: Job) -> None:
-        """Admit the job; where memory ends, without caches and idle models, then on the CPU."""
+        """Admit the job, or let it wait until its model has been read."""
         folder = self._folder(job.request.model)
-        model = self._model_for(job, folder)
+        if self._models.is_loaded(folder):
+            self._admit_to(folder, job)
+        elif self._loader.is_reading(folder):
+            self._loader.join(folder, job)
+        else:
+            self._models.make_room_for(folder, self._busy)
+            self._loader.begin(folder, job, lambda on_progress: self._models.read(folder, on_progress))
+
+    def _take_in(self, load: Load) -> None:
+        """Keep a model that has been read; those who waited for it are next, or told why it cannot be had."""
+        try:
+            self._keep(load)
+        except Exception as error:
+            if not isinstance(error, ModelError | Abandoned):
+                _log.exception("a model could not be loaded")
+            for job in load.jobs:
+                job.end(CANCELLED if isinstance(error, Abandoned) else failure(error))
+            return
+        now = time.monotonic()
+        for job in load.jobs:
+            job.load_s = now - max(load.started, job.received)
+        with self._changed:
+            self._waiting.extendleft(reversed(load.jobs))
+
+    def _keep(self, load: Load) -> None:
+        """Keep what was read; raises why it could not be."""
+        if isinstance(load.outcome, Read):
+            self._models.keep(load.folder, load.outcome)
+        elif load.outcome is not None and is_out_of_memory(load.outcome):
+            self._models.load_after_all(load.folder, self._busy)
+        elif load.outcome is not None:
+            raise load.outcome
+
+    def _admit_to(self, folder: Path, job: Job) -> None:
+        """Admit the job; where memory ends, without caches and idle models, then on the CPU."""
+        model = self._models.get(folder)
         relief: list[Callable[[], LoadedModel]] = [
             lambda: self._make_way(model),
             lambda: self._models.move_to_cpu(folder),
@@ -328,24 +262,6 @@ class Engine:
     def _make_way(self, model: LoadedModel) -> LoadedModel:
         self._scheduler.forget()
         self._models.clear(self._busy | {model})
-        return model
-
-    def _model_for(self, job: Job, folder: Path) -> LoadedModel:
-        if self._models.is_loaded(folder):
-            return self._models.get(folder, _no_progress, self._busy)
-        started, told = time.monotonic(), -1
-        name = job.request.model or folder.name
-
-        def on_progress(fraction: float) -> None:
-            nonlocal told
-            step = int(fraction * LOADING_STEPS)
-            if step > told:
-                told = step
-                job.tell(Loading(model=name, fraction=fraction))
-
-        on_progress(0.0)
-        model = self._models.get(folder, on_progress, self._busy)
-        job.load_s = time.monotonic() - started
         return model
 
     def _folder(self, name: str | None) -> Path:
@@ -371,17 +287,6 @@ class Engine:
         for job in self._scheduler.active:
             job.end(event)
         self._scheduler.active.clear()
-
-
-def _default_budget(device: torch.device) -> int:
-    """Four fifths of a GPU's memory, half of the machine's."""
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory * 0.8)
-    return int(psutil.virtual_memory().total // 2)
-
-
-def _no_progress(_: float) -> None:
-    return None
 
 
 def _is_folder(path: Path) -> bool:

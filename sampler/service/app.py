@@ -22,7 +22,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -57,12 +57,12 @@ class Ticket(Protocol):
 
 
 class EngineState(Protocol):
-    """What an engine says of itself; `models` are dataclasses with `ModelHealth`'s fields."""
+    """What an engine says of itself."""
 
     @property
     def device(self) -> str: ...  # noqa: D102
     @property
-    def models(self) -> Sequence[Any]: ...  # noqa: D102
+    def models(self) -> Sequence[ModelHealth]: ...  # noqa: D102
     @property
     def queue_length(self) -> int: ...  # noqa: D102
     @property
@@ -164,7 +164,7 @@ class App:
                     status=self._status(),
                     uptime_s=self._uptime_s(),
                     device=state.device if state else "",
-                    models=tuple(ModelHealth(**dataclasses.asdict(model)) for model in state.models) if state else (),
+                    models=tuple(state.models) if state else (),
                     notices=tuple(state.notices) if state else (),
                     slot_bytes=state.slot_bytes if state else 0,
                 )
