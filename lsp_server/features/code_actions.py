@@ -11,10 +11,10 @@ from lsp_server.features.edit_commands import PLANNERS, plan
 from lsp_server.features.editing import Offer, Target, target_of, workspace_edit
 from lsp_server.features.fill_holes import hole_offers
 from lsp_server.features.next_edit import next_offers
+from lsp_server.features.positions import decoded
 from lsp_server.features.repair import repair_offers
 from lsp_server.features.rewrite import rewrite_offers
 from lsp_server.session import Server
-from lsp_server.workspace.documents import Position
 from sampler.text.rewriting import Refusal
 
 Offers: TypeAlias = Callable[[Server, Target, lsp.CodeActionContext], Iterable[Offer]]
@@ -40,7 +40,7 @@ def code_actions(ls: Server, params: lsp.CodeActionParams) -> list[lsp.CodeActio
     document = ls.documents.get(params.text_document.uri)
     if document is None:
         return None
-    span = {"start": _plain(params.range.start), "end": _plain(params.range.end)}
+    span = {"start": decoded(params.range.start)._asdict(), "end": decoded(params.range.end)._asdict()}
     try:
         target = target_of(ls, document.uri, span)
     except Refusal:
@@ -88,10 +88,6 @@ def _is_wanted(offer: Offer, only: Iterable[lsp.CodeActionKind | str] | None) ->
         return True
     wanted = [str(getattr(kind, "value", kind)) for kind in only]
     return any(offer.kind.value == kind or offer.kind.value.startswith(f"{kind}.") or kind == "" for kind in wanted)
-
-
-def _plain(position: lsp.Position) -> dict[str, int]:
-    return Position(position.line, position.character)._asdict()
 
 
 def _takes_tags(ls: Server) -> bool:

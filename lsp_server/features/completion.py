@@ -6,9 +6,10 @@ import re
 
 from lsprotocol import types as lsp
 
+from lsp_server.features.positions import decoded, range_of
 from lsp_server.features.query import acceptance, answer, query_at
 from lsp_server.session import Server
-from lsp_server.workspace.documents import Document, Position
+from lsp_server.workspace.documents import Document
 from sampler.text.line_ends import own_lines
 
 LAST = "\uffff"
@@ -27,9 +28,9 @@ async def complete(ls: Server, params: lsp.CompletionParams) -> lsp.CompletionLi
     document = ls.documents.get(params.text_document.uri)
     if document is None:
         return None
-    offset = document.offset(Position(params.position.line, params.position.character))
+    offset = document.offset(decoded(params.position))
     word = _word_before(document, offset)
-    span = lsp.Range(_encoded(document, offset - len(word)), _encoded(document, offset))
+    span = range_of(document, offset - len(word), offset)
     invoked = params.context is None or params.context.trigger_kind == lsp.CompletionTriggerKind.Invoked
     record = await answer(ls, document, query_at(ls, document.snapshot(), offset, invoked=invoked))
     texts = (own_lines(word + text, document.text) for text in record.texts[:1])
@@ -53,7 +54,3 @@ def _item(text: str, span: lsp.Range, command: lsp.Command | None) -> lsp.Comple
 def _word_before(document: Document, offset: int) -> str:
     found = _WORD_END.search(document.text[max(offset - 100, 0) : offset])
     return found[0] if found else ""
-
-
-def _encoded(document: Document, offset: int) -> lsp.Position:
-    return lsp.Position(*document.position(offset))

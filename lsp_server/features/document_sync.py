@@ -9,11 +9,12 @@ from lsprotocol import types as lsp
 
 from lsp_server.completion.gate import silence
 from lsp_server.features.next_edit import note_change
+from lsp_server.features.positions import decoded
 from lsp_server.features.query import query_at
 from lsp_server.features.repair import clear_doubts
 from lsp_server.lenient import NO_VERSION
 from lsp_server.session import Server
-from lsp_server.workspace.documents import Change, Document, Position
+from lsp_server.workspace.documents import Change, Document
 
 logger = logging.getLogger(__name__)
 
@@ -87,5 +88,4 @@ def _language(language: lsp.LanguageKind | str) -> str:
 def _change(event: lsp.TextDocumentContentChangeEvent) -> Change:
     if isinstance(event, lsp.TextDocumentContentChangeWholeDocument):
         return Change(event.text)
-    start, end = event.range.start, event.range.end
-    return Change(event.text, Position(start.line, start.character), Position(end.line, end.character))
+    return Change(event.text, decoded(event.range.start), decoded(event.range.end))

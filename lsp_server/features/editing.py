@@ -18,6 +18,7 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from lsp_server.context.context import path_in_workspace
 from lsp_server.edits.next_edits import changed
 from lsp_server.edits.selection import Replacement, applied
+from lsp_server.features.positions import plain_range, range_of
 from lsp_server.session import Server
 from lsp_server.workspace.documents import Document, Position, Snapshot
 from lsp_server.workspace.privacy import refusal
@@ -203,17 +204,6 @@ def workspace_edit(ls: Server, plan: Plan) -> lsp.WorkspaceEdit:
         return lsp.WorkspaceEdit(changes={snapshot.uri: edits})
     identifier = lsp.OptionalVersionedTextDocumentIdentifier(uri=snapshot.uri, version=version)
     return lsp.WorkspaceEdit(document_changes=[lsp.TextDocumentEdit(text_document=identifier, edits=edits)])
-
-
-def range_of(document: Document, start: int, end: int) -> lsp.Range:
-    """Characters of a document as a range, in the client's units."""
-    return lsp.Range(lsp.Position(*document.position(start)), lsp.Position(*document.position(end)))
-
-
-def plain_range(document: Document, start: int, end: int) -> dict[str, Any]:
-    """`range_of` as plain JSON, for a command's arguments."""
-    first, last = document.position(start), document.position(end)
-    return {"start": first._asdict(), "end": last._asdict()}
 
 
 def _position(span: Any, edge: str) -> Position:

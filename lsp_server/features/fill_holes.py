@@ -9,7 +9,8 @@ from lsprotocol import types as lsp
 
 from lsp_server.edits.holes import fill, find_holes
 from lsp_server.edits.selection import select
-from lsp_server.features.editing import Offer, Plan, Say, Target, asker, plain_range, request_options, target_of
+from lsp_server.features.editing import Offer, Plan, Say, Target, asker, request_options, target_of
+from lsp_server.features.positions import plain_range
 from lsp_server.session import Server
 from sampler.protocol.messages import InfillRequest
 from sampler.text.rewriting import MAX_PARSED

@@ -6,9 +6,10 @@ import dataclasses
 
 from lsprotocol import types as lsp
 
+from lsp_server.features.positions import decoded, encoded
 from lsp_server.features.query import acceptance, answer, query_at
 from lsp_server.session import Server
-from lsp_server.workspace.documents import Document, Position, Snapshot
+from lsp_server.workspace.documents import Document, Snapshot
 
 
 def register(server: Server) -> None:
@@ -42,22 +43,14 @@ def _target(document: Document, params: lsp.InlineCompletionParams) -> tuple[Sna
     Where the client's own list has an item selected, that item counts as inserted; None where its range does
     not hold the cursor.
     """
-    snapshot, offset = document.snapshot(), document.offset(_decoded(params.position))
+    snapshot, offset = document.snapshot(), document.offset(decoded(params.position))
     selected = params.context.selected_completion_info
     if selected is None:
-        place = _encoded(document.position(offset))
+        place = encoded(document.position(offset))
         return snapshot, offset, lsp.Range(place, place), ""
-    start, end = (document.offset(_decoded(edge)) for edge in (selected.range.start, selected.range.end))
+    start, end = (document.offset(decoded(edge)) for edge in (selected.range.start, selected.range.end))
     if not start <= offset <= end:
         return None
     text = snapshot.text[:start] + selected.text + snapshot.text[end:]
     accepted = dataclasses.replace(snapshot, text=text)
     return accepted, start + len(selected.text), selected.range, selected.text
-
-
-def _decoded(position: lsp.Position) -> Position:
-    return Position(position.line, position.character)
-
-
-def _encoded(position: Position) -> lsp.Position:
-    return lsp.Position(position.line, position.character)

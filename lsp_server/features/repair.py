@@ -19,14 +19,13 @@ from lsp_server.features.editing import (
     Say,
     Target,
     asker,
-    plain_range,
-    range_of,
     request_options,
     target_of,
     with_progress,
 )
+from lsp_server.features.positions import decoded, plain_range, range_of
 from lsp_server.session import Server
-from lsp_server.workspace.documents import Document, Position
+from lsp_server.workspace.documents import Document
 from sampler.text.rewriting import Refusal
 
 REPAIR = "seedfill.repair"
@@ -106,9 +105,7 @@ def repair_offers(ls: Server, target: Target, diagnostics: Iterable[lsp.Diagnost
     uri, document = target.snapshot.uri, target.document
     complaints = list(diagnostics)[:MAX_FIXES]
     for complaint in complaints:
-        start, end = (
-            document.offset(Position(p.line, p.character)) for p in (complaint.range.start, complaint.range.end)
-        )
+        start, end = (document.offset(decoded(edge)) for edge in (complaint.range.start, complaint.range.end))
         span = plain_range(document, *sorted((start, end)))
         if complaint.source == SOURCE:
             yield from _doubt_offer(uri, span, complaint)

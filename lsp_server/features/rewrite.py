@@ -12,7 +12,8 @@ from pygls.exceptions import JsonRpcInvalidParams
 from lsp_server.edits.instructions import instruction_at
 from lsp_server.edits.presets import offered
 from lsp_server.edits.selection import Replacement, Selection, replacements, rewrite_request, select
-from lsp_server.features.editing import Offer, Plan, Say, Target, asker, plain_range, request_options, target_of
+from lsp_server.features.editing import Offer, Plan, Say, Target, asker, request_options, target_of
+from lsp_server.features.positions import plain_range
 from lsp_server.session import Server
 from lsp_server.workspace.model_facts import model_facts
 from sampler.text.rewriting import MAX_SELECTION, Refusal, rewrite
