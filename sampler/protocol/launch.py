@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from sampler.protocol.paths import Place, default_model_folder, make_private
+from sampler.protocol.paths import Place, default_model_folder, log_file, make_private, obstacle
 
 SERVICE_COMMAND = (sys.executable, "-m", "sampler.service")
 ALREADY_RUNNING = 3
@@ -58,4 +58,7 @@ def why_failed(place: Place, pid: int, code: int) -> str:
         if note["pid"] == pid:
             return str(note["failure"])
     how = f"exit code {code}" if code > 0 else f"signal {-code}"
+    for folder in (place.socket.parent, log_file().parent):  # a full disk takes the reason as well
+        if (in_the_way := obstacle(folder)) is not None:
+            return f"The sampler service ended at once ({how}): {in_the_way} cannot be written; is its disk full?"
     return f"The sampler service ended at once ({how}): run `seedfill serve` to see why."

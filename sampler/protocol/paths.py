@@ -157,7 +157,8 @@ def obstacle(folder: Path) -> Path | None:
     """What keeps files from being written below `folder`, which need not exist yet; None where nothing does."""
     nearest = next(path for path in (folder, *folder.absolute().parents) if os.access(path, os.F_OK))
     try:
-        tempfile.TemporaryFile(dir=nearest).close()
+        with tempfile.TemporaryFile(dir=nearest) as file:
+            file.write(bytes(4096))  # a full disk still makes files
     except OSError:
         return nearest
     return None
