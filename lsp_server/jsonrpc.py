@@ -97,7 +97,7 @@ class Protocol(LanguageServerProtocol):
         method, is_request = message.get("method"), "id" in message
         if message.get("jsonrpc") != self.VERSION or (is_request and not _is_id(message["id"])):
             raise JsonRpcInvalidRequest("A message needs 'jsonrpc': '2.0', and a string or an integer as its id.")
-        if method is None and is_request:
+        if "method" not in message and is_request:
             return
         if not isinstance(method, str):
             raise JsonRpcInvalidRequest("A message needs a method, or the id of a request that it answers.")
@@ -136,7 +136,7 @@ class Protocol(LanguageServerProtocol):
 
     def _type_of(self, message: dict[str, Any]) -> type[Any]:
         method = message.get("method")
-        if method is None:
+        if "method" not in message:
             answer = self._result_types.pop(message["id"], None) or JsonRPCResponseMessage
             return lsp.ResponseErrorMessage if "error" in message else answer
         plain = JsonRPCRequestMessage if "id" in message else JsonRPCNotification
@@ -154,7 +154,7 @@ class Protocol(LanguageServerProtocol):
     def _give_up(self, message: dict[str, Any], error: JsonRpcException) -> None:
         """Answer a request, settle what waits for a malformed answer, and note what else was lost."""
         method, msg_id = message.get("method"), message.get("id")
-        if method is None and _is_id(msg_id):
+        if "method" not in message and _is_id(msg_id):
             logger.warning("An answer cannot be read: %s", _in_one_line(error.message))
             waiting = self._request_futures.pop(msg_id, None)
             if isinstance(waiting, Future) and not waiting.done():

@@ -158,6 +158,8 @@ async def test_a_parent_that_cannot_be_seen_is_no_reason_to_leave(tmp_path: Path
         ({"method": "no/such/method", "params": {}}, -32601),
         ({"method": "no/such/method"}, -32601),
         ({"method": 7}, -32600),
+        ({"method": None}, -32600),
+        ({"method": None, "result": 1, "jsonrpc": "1.0"}, -32600),
         ({"method": "initialize", "params": {}}, -32600),
         ({"method": "shutdown", "jsonrpc": "3"}, -32600),
     ],
