@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.reading import bits, read
-from lsp_server.context.context import path_in_workspace
 from lsp_server.context.outline import outlined
 from lsp_server.context.snippets import Neighbour, pick, snippets_cost
+from lsp_server.workspace.folders import path_in_workspace
 from sampler.model import layout
 from sampler.model.checkpoint import LoadedModel, load
 from sampler.protocol.messages import Snippet

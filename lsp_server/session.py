@@ -19,12 +19,13 @@ from lsp_server.completion.feedback import Feedback
 from lsp_server.completion.journal import Journal
 from lsp_server.completion.statistics import Statistics
 from lsp_server.completion.suggestions import Suggestions
-from lsp_server.context.neighbours import Neighbours, home
+from lsp_server.context.neighbours import Neighbours
 from lsp_server.jsonrpc import Protocol
 from lsp_server.process.clock import Clock, LoopClock
 from lsp_server.process.machine import Machine
 from lsp_server.process.sampler_connection import Connect, Phase, ResidentSampler
 from lsp_server.workspace.documents import Document, Encoding
+from lsp_server.workspace.folders import workspace_folder
 from lsp_server.workspace.notebooks import Notebooks
 from lsp_server.workspace.settings import Settings
 from lsp_server.workspace.switches import Switches
@@ -112,7 +113,7 @@ class Server(LanguageServer):
 
     def settings_of(self, path: PurePath) -> Settings:
         """The settings that hold for a file: those of the innermost folder that holds it, else the window's."""
-        folder = home(path, self.folder_settings)
+        folder = workspace_folder(path, self.folder_settings)
         return self.settings if folder is None else self.folder_settings[folder]
 
     def report_state(self, state: Phase, message: str) -> None:

@@ -9,9 +9,8 @@ from functools import partial
 from typing import NamedTuple
 
 from lsp_server.completion.certainty import ends_of, ends_within, worth_showing
-from lsp_server.completion.gate import Query
 from lsp_server.completion.record import Inference, Source
-from lsp_server.context.context import Place
+from lsp_server.context.query import Place, Query
 from lsp_server.postprocess import Verdict
 from lsp_server.postprocess.brackets import CLOSER_OF, OPENER_OF
 from lsp_server.postprocess.no_overlap import no_overlap

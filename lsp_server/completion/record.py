@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from lsp_server.completion.gate import Query
+from lsp_server.context.query import Query
 from lsp_server.postprocess import Verdict
 from sampler.protocol.messages import Candidate, InfillRequest, InfillResult
 from sampler.text.line_ends import unix_lines

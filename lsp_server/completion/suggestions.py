@@ -16,11 +16,13 @@ from typing import Protocol
 
 from lsp_server.completion.cache import Fill, Memory, Remembered, shown_of
 from lsp_server.completion.debounce import Pace
-from lsp_server.completion.gate import Query, silence
+from lsp_server.completion.gate import gate
 from lsp_server.completion.record import Inference, Record, Source, record_of
-from lsp_server.context.context import Place, infill_request, path_in_workspace, place_at
+from lsp_server.context.context import infill_request
+from lsp_server.context.query import Place, Query, place_at
 from lsp_server.postprocess import FILTERS, Filter, Verdict, verdict
 from lsp_server.process.clock import Clock, LoopClock
+from lsp_server.workspace.folders import path_in_workspace
 from sampler.protocol.messages import Candidate, InfillRequest, InfillResult, Snippet
 from sampler.text.line_ends import newline_of, own_lines
 
@@ -121,7 +123,7 @@ class Suggestions:
     async def _suggest(self, query: Query, record: Record) -> None:
         uri = query.snapshot.uri
         self._supersede(uri)
-        if reason := silence(query, self._clock.now()):
+        if reason := gate(query, self._clock.now()):
             self._drop_prepared(uri)
             record.end("silent", reason)
         elif found := self.memory.find(query):

@@ -14,10 +14,11 @@ from itertools import islice
 from pathlib import Path, PurePath
 from typing import Protocol
 
-from lsp_server.completion.gate import Query
 from lsp_server.context.imported import imported_files
+from lsp_server.context.query import Query
 from lsp_server.context.snippets import MAX_CHARACTERS, Neighbour, pick
 from lsp_server.workspace.documents import Snapshot
+from lsp_server.workspace.folders import workspace_folder
 from lsp_server.workspace.privacy import refusal
 from sampler.protocol.messages import Snippet
 from sampler.protocol.regular_files import read_regular, real
@@ -65,7 +66,7 @@ class Neighbours:
     def snippets(self, query: Query, now: float) -> tuple[Snippet, ...]:
         """What is shown of other files at the cursor of `query`; the same during a burst of typing."""
         uri = query.snapshot.uri
-        self._remember(uri)
+        self._note_use(uri)
         burst = self._bursts.get(uri)
         if burst is None or now - burst.used > BURST_S or abs(query.offset - burst.offset) > BURST_CHARACTERS:
             burst = self._bursts[uri] = Burst(self._pick(query), query.offset, now)
@@ -76,7 +77,7 @@ class Neighbours:
         """The document was closed; its file may still be a neighbour."""
         self._bursts.pop(uri, None)
 
-    def _remember(self, uri: str) -> None:
+    def _note_use(self, uri: str) -> None:
         self._recent = [uri, *(other for other in self._recent if other != uri)][:MAX_RECENT]
 
     def _pick(self, query: Query) -> tuple[Snippet, ...]:
@@ -84,12 +85,10 @@ class Neighbours:
         return pick(text[:offset], text[offset:], islice(self._files(query), MAX_NEIGHBOURS))
 
     def _files(self, query: Query) -> Iterator[Neighbour]:
-        folder = home(query.path, query.folders)
-        own = None if folder is None else real(Path(folder))
+        folder = workspace_folder(query.path, query.folders)
         seen = {query.path}
         for file in self._candidates(query, folder):
-            is_inside = own is not None and real(Path(file.path)).is_relative_to(own)
-            if file.path not in seen and (is_inside or folder is None) and home(file.path, query.folders) == folder:
+            if file.path not in seen and _is_within(file.path, folder, query.folders):
                 seen.add(file.path)
                 if refusal(file.path, file.text, query.folders) is None:
                     yield file
@@ -110,9 +109,11 @@ class Neighbours:
         return read(Path(path)) if document is None else document.snapshot().text
 
 
-def home(path: PurePath, folders: Iterable[PurePath]) -> PurePath | None:
-    """The innermost workspace folder that holds `path`: no snippet and no setting crosses from one into another."""
-    return max((one for one in folders if path.is_relative_to(one)), key=lambda one: len(one.parts), default=None)
+def _is_within(path: PurePath, folder: PurePath | None, folders: Iterable[PurePath]) -> bool:
+    """Whether a file belongs to a workspace folder by its name and, links followed, by where it lies."""
+    if workspace_folder(path, folders) != folder:
+        return False
+    return folder is None or real(Path(path)).is_relative_to(real(Path(folder)))
 
 
 def read(path: Path) -> str | None:

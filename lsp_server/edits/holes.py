@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, pairwise
 
-from lsp_server.context.context import Place
+from lsp_server.context.query import Place
 from lsp_server.edits.selection import Replacement, seen
 from lsp_server.postprocess import postprocess
 from sampler.protocol.messages import InfillRequest

@@ -7,7 +7,7 @@ from functools import partial
 
 from lsprotocol import types as lsp
 
-from lsp_server.completion.gate import silence
+from lsp_server.completion.gate import gate
 from lsp_server.features.next_edit import note_change
 from lsp_server.features.positions import decoded
 from lsp_server.features.query import query_at
@@ -37,7 +37,7 @@ def did_open(server: Server, params: lsp.DidOpenTextDocumentParams) -> None:
     version = _version(item.version, 0)
     document = Document(item.uri, _language(item.language_id), version, item.text, server.encoding)
     server.documents[item.uri] = document
-    if silence(query_at(server, document.snapshot(), 0), server.clock.now()) is None:
+    if gate(query_at(server, document.snapshot(), 0), server.clock.now()) is None:
         server.report_off(None)
         server.sampler.warm_up()
 

@@ -15,12 +15,12 @@ from typing import Any, TypeAlias, TypeVar
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
-from lsp_server.context.context import path_in_workspace
 from lsp_server.edits.next_edits import changed
 from lsp_server.edits.selection import Replacement, applied
 from lsp_server.features.positions import plain_range, range_of
 from lsp_server.session import Server
 from lsp_server.workspace.documents import Document, Position, Snapshot
+from lsp_server.workspace.folders import path_in_workspace
 from lsp_server.workspace.privacy import refusal
 from sampler.protocol.messages import Event, InfillRequest, InfillResult, Progress
 from sampler.text.rewriting import Refusal

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lsprotocol import types as lsp
 
-from lsp_server.completion.gate import Query
 from lsp_server.completion.record import Record, record_of
+from lsp_server.context.query import Query
 from lsp_server.features.commands import ACCEPTED
 from lsp_server.session import Server
 from lsp_server.workspace.documents import Document, Snapshot

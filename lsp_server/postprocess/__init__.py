@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lsp_server.context.context import Place
+from lsp_server.context.query import Place
 from lsp_server.postprocess.block_indent import block_indent
 from lsp_server.postprocess.end_of_block import end_of_block
 from lsp_server.postprocess.end_of_statement import end_of_statement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from lsp_server.context.context import Place
+from lsp_server.context.query import Place
 from sampler.text.lexing import lexed_at
 from sampler.text.syntax import Reading
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lsp_server.context.context import Place
+from lsp_server.context.query import Place
 from lsp_server.postprocess.indentation import DEFAULT_STEP, indent, opens_block, step_of, width
 
 

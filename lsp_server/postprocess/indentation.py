@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from lsp_server.context.context import Place
+from lsp_server.context.query import Place
 from sampler.text.lexing import without_comment
 
 TAB_WIDTH = 4

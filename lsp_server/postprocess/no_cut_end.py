@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lsp_server.context.context import LINES_CHARACTERS, Place
+from lsp_server.context.query import LINES_CHARACTERS, Place
 
 _LAST_WORD = re.compile(r"\w+\Z")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lsp_server.context.context import LINES_CHARACTERS, Place
+from lsp_server.context.query import LINES_CHARACTERS, Place
 
 _AFTER_A_STRING = " ,)]}:;.+%\n"
 

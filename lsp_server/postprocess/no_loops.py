@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lsp_server.context.context import Place
+from lsp_server.context.query import Place
 
 MAX_PERIOD = 8
 """Lines of the longest round that is looked for."""

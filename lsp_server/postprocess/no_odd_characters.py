@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lsp_server.context.context import Place
+from lsp_server.context.query import Place
 from sampler.text.line_ends import unix_lines
 
 _ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffd\ufeff\ud800-\udfff]")

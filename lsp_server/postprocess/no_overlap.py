@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lsp_server.context.context import Place
+from lsp_server.context.query import Place
 from lsp_server.postprocess.brackets import is_better_whole
 
 MIN_WORD_OVERLAP = 3

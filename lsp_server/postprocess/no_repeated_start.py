@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lsp_server.context.context import Place
+from lsp_server.context.query import Place
 
 MIN_LINE = 3
 """Characters of a line's beginning that are no chance when they come again."""

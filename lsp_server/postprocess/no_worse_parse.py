@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lsp_server.context.context import Place
+from lsp_server.context.query import Place
 from lsp_server.postprocess.brackets import CLOSER_OF
 from sampler.text.syntax import Syntax
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lsp_server.context.context import Place
+from lsp_server.context.query import Place
 
 
 def one_line(text: str, place: Place) -> str:

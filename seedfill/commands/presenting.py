@@ -9,7 +9,7 @@ from sampler.protocol.messages import InfillResult
 from sampler.text.line_ends import unix_lines
 
 if TYPE_CHECKING:
-    from lsp_server.context.context import Place
+    from lsp_server.context.query import Place
 
 
 def has_one_line(before: str, after: str, language: str) -> bool:
@@ -45,6 +45,6 @@ def presentable_result(result: InfillResult, before: str, after: str, language: 
 
 
 def _place(before: str, after: str, language: str) -> Place:
-    from lsp_server.context.context import Place
+    from lsp_server.context.query import Place
 
     return Place(before=unix_lines(before), after=unix_lines(after), language=language)

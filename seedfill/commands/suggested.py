@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from lsp_server.completion.cache import Fill, shown_of
-from lsp_server.context.context import Place, infill_request, place_at
+from lsp_server.context.context import infill_request
+from lsp_server.context.query import Place, place_at
 from lsp_server.postprocess import FILTERS, Filter, verdict
 from lsp_server.workspace.documents import Snapshot
 from lsp_server.workspace.settings import CompletionSettings, Settings

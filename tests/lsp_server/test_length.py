@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import pytest
 
-from lsp_server.completion.gate import Query, silence
+from lsp_server.completion.gate import gate
 from lsp_server.completion.record import record_of
-from lsp_server.context.context import infill_request, place_at
+from lsp_server.context.context import infill_request
+from lsp_server.context.query import Query, place_at
 from lsp_server.context.snippets import Neighbour, pick
 from lsp_server.edits.holes import find_holes
 from lsp_server.edits.instructions import instruction_at
@@ -67,7 +68,7 @@ def test_a_key_costs_no_more_than_a_look_at_the_document(shape: Shape) -> None:
         pattern_of(burst, document.text)
         snapshot = document.snapshot()
         query = Query(snapshot=snapshot, offset=at + 1, settings=Settings(), path=PurePath("/w/a"), invoked=True)
-        silence(query, 0)
+        gate(query, 0)
         record_of(query, "1")
         place = place_at(snapshot.text, query.offset, shape.language)
         infill_request(snapshot, place, query.settings, client="c", path="a")

@@ -6,7 +6,7 @@ import pytest
 
 from lsp_server.completion.cache import Fill, shown_of
 from lsp_server.completion.certainty import ends_of, ends_within, worth_showing
-from lsp_server.context.context import place_at
+from lsp_server.context.query import place_at
 from lsp_server.postprocess import Verdict
 from sampler.protocol.messages import Candidate, End
 

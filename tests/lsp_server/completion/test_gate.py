@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lsp_server.completion.gate import Query, silence
+from lsp_server.completion.gate import gate
+from lsp_server.context.query import Query
 from lsp_server.process.machine import Machine
 from lsp_server.workspace.documents import Snapshot
 from lsp_server.workspace.model_facts import ModelFacts, model_facts
@@ -50,7 +51,7 @@ def query(
     ],
 )
 def test_a_silence_has_a_reason(asked: Query, reason: str | None) -> None:
-    assert silence(asked, now=100.0) == reason
+    assert gate(asked, now=100.0) == reason
 
 
 @pytest.mark.parametrize(

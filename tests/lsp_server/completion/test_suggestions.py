@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from lsp_server.completion.gate import Query
 from lsp_server.completion.suggestions import Suggestions
+from lsp_server.context.query import Query
 from lsp_server.workspace.documents import Snapshot
 from lsp_server.workspace.settings import settings_from
 from sampler.protocol.messages import Candidate, End, Finish, InfillRequest, InfillResult

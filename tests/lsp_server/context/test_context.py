@@ -6,8 +6,10 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from lsp_server.context.context import infill_request, path_in_workspace, place_at
+from lsp_server.context.context import infill_request
+from lsp_server.context.query import place_at
 from lsp_server.workspace.documents import Snapshot
+from lsp_server.workspace.folders import path_in_workspace
 from lsp_server.workspace.settings import settings_from
 from sampler.protocol.messages import InfillRequest, Snippet
 from tests.lsp_server.features.test_inline_completion import editing

@@ -6,9 +6,9 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from lsp_server.completion.gate import Query
 from lsp_server.context.imported import imported_files
 from lsp_server.context.neighbours import BURST_S, Neighbours
+from lsp_server.context.query import Query
 from lsp_server.workspace.documents import Document
 from lsp_server.workspace.settings import Settings
 from tests.lsp_server.features.test_inline_completion import editing

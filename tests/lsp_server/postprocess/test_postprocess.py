@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lsp_server.context.context import Place, place_at
+from lsp_server.context.query import Place, place_at
 from lsp_server.postprocess import FILTERS, Filter, Verdict, postprocess, verdict
 from seedfill.evaluation.duplicates import repeats_suffix
 
