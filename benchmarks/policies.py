@@ -23,7 +23,6 @@ from rich.console import Console
 from rich.table import Table
 
 from lsp_server import server
-from lsp_server.completion.cache import Memory
 from lsp_server.postprocess import FILTERS
 from lsp_server.process.sampler_connection import Connect
 from lsp_server.session import Server
@@ -207,7 +206,7 @@ def _sampler(skill: float | None) -> str:
 
 
 def _no_typing_through(ours: Server) -> None:
-    ours.suggestions.memory = Memory(types_through=False)
+    ours.suggestions.types_through = False
 
 
 def _with_filters(ours: Server, names: tuple[str, ...]) -> None:

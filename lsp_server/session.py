@@ -23,7 +23,7 @@ from lsp_server.context.neighbours import Neighbours
 from lsp_server.jsonrpc import Protocol
 from lsp_server.process.clock import Clock, LoopClock
 from lsp_server.process.machine import Machine
-from lsp_server.process.sampler_connection import Connect, Phase, ResidentSampler
+from lsp_server.process.sampler_connection import Connect, Phase, SamplerConnection
 from lsp_server.workspace.documents import Document, Encoding
 from lsp_server.workspace.folders import workspace_folder
 from lsp_server.workspace.notebooks import Notebooks
@@ -67,7 +67,7 @@ class Server(LanguageServer):
         """The client's initializationOptions."""
         self.complaints: set[str] = set()
         """What was said of the settings, so that nothing is said twice."""
-        self.sampler = ResidentSampler(connect, self.report_state)
+        self.sampler = SamplerConnection(connect, self.report_state)
         self.clock = clock or LoopClock()
         self.machine = Machine()
         self.notebooks = Notebooks()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 from lsp_server.completion.certainty import ends_of, ends_within, worth_showing
@@ -59,7 +58,7 @@ def shown_of(candidate: Candidate, verdict: Verdict, place: Place) -> Fill:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Remembered:
+class Answer:
     """An answer: `fills` at `offset` of `text`, best first; none where there is nothing to suggest."""
 
     text: str
@@ -124,40 +123,37 @@ def up_to(closers: str, text: str, language: str) -> str:
     return ""
 
 
-class Memory:
-    """The last answers of each document; unless it `types_through` they hold only where they were asked for."""
+class Cache:
+    """The last answers of one document."""
 
-    def __init__(self, *, types_through: bool = True) -> None:
-        self._types_through = types_through
-        self._answers: defaultdict[str, deque[Remembered]] = defaultdict(partial(deque, maxlen=MAX_ANSWERS))
+    def __init__(self) -> None:
+        self._answers: deque[Answer] = deque(maxlen=MAX_ANSWERS)
 
-    def keep(self, uri: str, answer: Remembered) -> None:
-        """Remember an answer, unless there was no time for one."""
+    def keep(self, answer: Answer) -> None:
+        """Add an answer, unless there was no time for one."""
         if answer.fills or all(candidate.finish != "deadline" for candidate in answer.inference.result.candidates):
-            self._answers[uri].append(answer)
+            self._answers.append(answer)
 
-    def find(self, query: Query) -> tuple[Remembered, tuple[Fill, ...]] | None:
+    def find(self, query: Query, *, types_through: bool = True) -> tuple[Answer, tuple[Fill, ...]] | None:
         """The newest answer that holds for the query, and what is left of its fills there.
 
         One that was asked for fewer candidates than are wanted now does not count. One that is not sure enough to be
-        shown holds only where it was asked for: whoever types on as it says is better served by asking again.
+        shown holds only where it was asked for, as all do unless one `types_through`: whoever types on as it says is
+        better served by asking again.
         """
         snapshot = query.snapshot
-        for answer in reversed(self._answers.get(snapshot.uri, ())):
+        for answer in reversed(self._answers):
             enough = query.n_candidates <= answer.inference.request.n_candidates
             left = answer.rest(snapshot.text, query.offset, snapshot.language) if enough else None
-            if left is not None and (query.offset == answer.offset or self._is_worth_it(left, query)):
+            is_here = query.offset == answer.offset
+            if left is not None and (is_here or (types_through and _is_sure(left, query.confidence_floor))):
                 return answer, left
         return None
-
-    def _is_worth_it(self, left: tuple[Fill, ...], query: Query) -> bool:
-        floor = query.confidence_floor
-        return self._types_through and any(fill.part(floor).certainty >= floor for fill in left)
-
-    def forget(self, uri: str) -> None:
-        """Drop what is known of a document."""
-        self._answers.pop(uri, None)
 
     def clear(self) -> None:
         """Drop everything."""
         self._answers.clear()
+
+
+def _is_sure(fills: tuple[Fill, ...], floor: float) -> bool:
+    return any(fill.part(floor).certainty >= floor for fill in fills)

@@ -8,7 +8,7 @@ LONGEST_GAP_S = 0.6
 """A longer one is thought, not typing."""
 LEAST_S, MOST_S = 0.02, 0.5
 WEIGHT = 0.2
-"""Of the newest value in a running mean."""
+"""Of the newest value in an exponential moving average (EMA)."""
 
 TRIGGERS = ("(", "[", "{", ".", ",", "=", ":", "+", "-", "*", "/", "<", ">", "@", " ")
 """What stands before a place where a person often pauses, and a suggestion is most wanted."""
@@ -17,8 +17,8 @@ EAGER, EVEN, PATIENT = 0.25, 0.5, 0.75
 inside of a word or of a line."""
 
 
-class Pace:
-    """Running means of one person's typing and of one sampler."""
+class Debounce:
+    """How long to wait: EMAs of the gaps in one person's typing and of one sampler's latency."""
 
     def __init__(self) -> None:
         self.gap_s = USUAL_GAP_S

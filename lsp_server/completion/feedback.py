@@ -71,15 +71,16 @@ class Feedback:
 
     def shown(self, record: Record) -> None:
         """A suggestion was sent to be shown; what is left of one by typing counts as the same one."""
-        if record.inference is None or not record.texts:
+        outcome = record.outcome
+        if outcome.inference is None or not outcome.texts:
             return
-        inference = record.inference.id
+        inference = outcome.inference.id
         if all(shown.inference != inference for shown in self._shown.values()):
             self._statistics.note(
-                "shown", language=record.language, ms=round(record.total_ms, 3), chars=len(record.texts[0])
+                "shown", language=record.language, ms=round(outcome.total_ms, 3), chars=len(outcome.texts[0])
             )
         self._shown[record.offer] = Shown(
-            inference=inference, uri=record.uri, language=record.language, offset=record.offset, texts=record.texts
+            inference=inference, uri=record.uri, language=record.language, offset=record.offset, texts=outcome.texts
         )
         self._shown.move_to_end(record.offer)
         while len(self._shown) > MAX_SHOWN:

@@ -25,10 +25,10 @@ class Journal:
 
     def keep(self, record: Record) -> None:
         """Take note of a request that was answered; one that a newer one superseded explains nothing."""
-        if record.outcome == "superseded":
+        if record.outcome.kind == "superseded":
             return
-        self.last = record
-        logger.debug("%s: %s %s", record.outcome, record.reason or "", record.texts[:1])
+        self.last, outcome = record, record.outcome
+        logger.debug("%s: %s %s", outcome.kind, outcome.reason, outcome.texts[:1])
         if self._folder is not None:
             try:
                 _replace(self._folder / NAME, json.dumps(record.to_json()))

@@ -11,7 +11,7 @@ from lsp_server.postprocess import Verdict
 from sampler.protocol.messages import Candidate, InfillRequest, InfillResult
 from sampler.text.line_ends import unix_lines
 
-Outcome: TypeAlias = Literal["shown", "silent", "superseded", "failed"]
+OutcomeKind: TypeAlias = Literal["shown", "silent", "superseded", "failed"]
 Source: TypeAlias = Literal["sampler", "memory", "prepared"]
 """Asked for now; typed through or asked for before; prepared while the suggestion before it was on screen."""
 Texts: TypeAlias = tuple[str, ...]
@@ -54,44 +54,51 @@ class Inference:
         }
 
 
-@dataclass(kw_only=True, slots=True)
-class Record:
-    """One request: filled in as it goes on. Lines and columns count from 1, columns in characters."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a query came to. Times are in milliseconds."""
 
-    id: str
+    kind: OutcomeKind
+    reason: str = ""
+    """Why nothing is shown, in one sentence."""
+    texts: Texts = ()
+    source: Source | None = None
+    """None where nothing was asked for."""
+    certainty: float | None = None
+    """Of what is shown, or was to be, 0 to 1; None where there was no text."""
+    inference: Inference | None = None
+    debounce_ms: float = 0.0
+    total_ms: float = 0.0
+
+
+SUPERSEDED = Outcome(kind="superseded", reason="A newer request of the same document came in between.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """One request and its outcome. Lines and columns count from 1, columns in characters."""
+
     uri: str
     language: str
     line: int
     column: int
     invoked: bool
+    outcome: Outcome
     time: float = field(default_factory=time.time)
     """Seconds since 1970."""
-    outcome: Outcome = "superseded"
-    reason: str = "A newer request of the same document came in between."
-    source: Source | None = None
-    texts: Texts = ()
     confidence_floor: float = 0.0
-    certainty: float | None = None
-    """Of what is shown, or was to be; None where there was no text."""
     offset: int = 0
     """Of the cursor, in the document."""
-    inference: Inference | None = None
-    debounce_ms: float = 0.0
-    total_ms: float = 0.0
-
-    def end(self, outcome: Outcome, reason: str = "", texts: Texts = ()) -> Record:
-        """How it came out."""
-        self.outcome, self.reason, self.texts = outcome, reason, texts
-        return self
 
     @property
     def offer(self) -> str:
         """What tells the suggestion from others, also of the same answer; empty where there is none."""
-        return "" if self.inference is None else f"{self.inference.id}@{self.offset}"
+        inference = self.outcome.inference
+        return "" if inference is None else f"{inference.id}@{self.offset}"
 
     def to_json(self) -> Json:
         """One JSON object."""
-        inference = self.inference
+        outcome, inference = self.outcome, self.outcome.inference
         return {
             "time": self.time,
             "document": self.uri,
@@ -99,27 +106,27 @@ class Record:
             "line": self.line,
             "column": self.column,
             "invoked": self.invoked,
-            "outcome": self.outcome,
-            "reason": self.reason,
-            "source": self.source,
-            "texts": list(self.texts),
-            "certainty": self.certainty,
+            "outcome": outcome.kind,
+            "reason": outcome.reason,
+            "source": outcome.source,
+            "texts": list(outcome.texts),
+            "certainty": outcome.certainty,
             "confidence_floor": self.confidence_floor,
             **({"asked": None, "answer": None} if inference is None else inference.to_json()),
-            "ms": {"debounce": self.debounce_ms, "total": self.total_ms, **(inference.ms if inference else {})},
+            "ms": {"debounce": outcome.debounce_ms, "total": outcome.total_ms, **(inference.ms if inference else {})},
         }
 
 
-def record_of(query: Query, number: str) -> Record:
-    """The record of a request that has just come."""
+def record_of(query: Query, outcome: Outcome) -> Record:
+    """The record of a request that has come out."""
     before = unix_lines(query.snapshot.text[query.origin : query.offset])
     return Record(
-        id=number,
         uri=query.snapshot.uri,
         language=query.snapshot.language,
         line=before.count("\n") + 1,
         column=len(before) - before.rfind("\n"),
         invoked=query.invoked,
+        outcome=outcome,
         offset=query.offset - query.origin,
         confidence_floor=query.confidence_floor,
     )

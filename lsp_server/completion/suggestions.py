@@ -1,7 +1,7 @@
-"""From a cursor to the text that belongs there: remembered, prepared, asked for, superseded.
+"""From a cursor to the text that belongs there: cached, prepared, asked for, superseded.
 
 The last request of a document wins: a newer one cancels the older. While a person types what was suggested,
-the rest comes from memory and the sampler is left alone; meanwhile what follows it is prepared.
+the rest comes from the cache and the sampler is left alone; meanwhile what follows it is prepared.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import dataclasses
 import itertools
 import logging
 import uuid
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Protocol
 
-from lsp_server.completion.cache import Fill, Memory, Remembered, shown_of
-from lsp_server.completion.debounce import Pace
+from lsp_server.completion.cache import Answer, Fill, shown_of
+from lsp_server.completion.debounce import Debounce
 from lsp_server.completion.gate import gate
-from lsp_server.completion.record import Inference, Record, Source, record_of
+from lsp_server.completion.record import SUPERSEDED, Inference, Outcome, Source
+from lsp_server.completion.state import DocumentState, Reply, Run
 from lsp_server.context.context import infill_request
 from lsp_server.context.query import Place, Query, place_at
 from lsp_server.postprocess import FILTERS, Filter, Verdict, verdict
@@ -37,30 +39,6 @@ class Sampler(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Run:
-    """A request to the sampler on its way."""
-
-    query: Query
-    task: asyncio.Task[Remembered]
-
-    def is_for(self, query: Query) -> bool:
-        """Whether its answer will be the answer to `query`."""
-        return self._text_up_to(query) == "" and query.n_candidates <= self.query.n_candidates
-
-    def is_ahead_of(self, query: Query) -> bool:
-        """Whether somebody at `query` may still come to where it is for by typing or by accepting."""
-        return self._text_up_to(query) is not None
-
-    def _text_up_to(self, query: Query) -> str | None:
-        """What has to be inserted at `query` to come to its place; None where that is impossible."""
-        mine, other = self.query.snapshot.text, query.snapshot.text
-        here, there = query.offset, self.query.offset
-        if here > there or mine[:here] != other[:here] or mine[there:] != other[here:]:
-            return None
-        return mine[here:there]
-
-
 class Suggestions:
     """Suggestions for all documents of one client.
 
@@ -76,9 +54,10 @@ class Suggestions:
         why_spare: Callable[[], str | None] = lambda: None,
         snippets: Callable[[Query, float], tuple[Snippet, ...]] = lambda query, now: (),
     ) -> None:
-        self.pace = Pace()
-        self.memory = Memory()
+        self.debounce = Debounce()
         self.filters: tuple[Filter, ...] = FILTERS
+        self.types_through = True
+        """Whether answers hold also where more was typed of them."""
         self.why_spare = why_spare
         self._sampler = sampler
         self._clock = clock or LoopClock()
@@ -86,55 +65,54 @@ class Suggestions:
         self.client = uuid.uuid4().hex
         """Tells this server's documents from another's."""
         self._numbers = itertools.count(1)
-        self._running: dict[str, Run] = {}
-        self._preparing: dict[str, Run] = {}
-        self._looked_ahead: dict[str, tuple[str, str]] = {}
-        """For each document what was before and after the cursor where it was prepared for last."""
+        self._states: defaultdict[str, DocumentState] = defaultdict(DocumentState)
 
-    async def suggest(self, query: Query) -> Record:
+    async def suggest(self, query: Query) -> Outcome:
         """What is suggested, and how that came about; raises sampler.protocol.client.SamplerError."""
         start = self._clock.now()
-        record = record_of(query, self._number())
-        try:
-            await self._suggest(query, record)
-        finally:
-            record.total_ms = (self._clock.now() - start) * 1000
-        return record
+        outcome = await self._outcome(query, self._states[query.snapshot.uri])
+        return dataclasses.replace(outcome, total_ms=(self._clock.now() - start) * 1000)
 
     def forget(self, uri: str) -> None:
         """Drop what is known of a document, and the requests that run for it."""
-        self._supersede(uri)
-        self._drop_prepared(uri)
-        self.memory.forget(uri)
+        if state := self._states.pop(uri, None):
+            state.cancel()
 
     def forget_answers(self) -> None:
         """Drop what was answered so far: under other settings it might be answered otherwise."""
-        self.memory.clear()
-        self._looked_ahead.clear()
+        for state in self._states.values():
+            state.cache.clear()
+            state.prepared_for = None
 
     async def cancel_all(self) -> None:
         """Cancel what runs for any document, and wait until the sampler has been told."""
-        runs = [*self._running.values(), *self._preparing.values()]
-        for uri in [*self._running, *self._preparing]:
-            self._supersede(uri)
-            self._drop_prepared(uri)
+        runs = [run for state in self._states.values() for run in state.runs]
+        for state in self._states.values():
+            state.cancel()
         await asyncio.gather(*(run.task for run in runs), return_exceptions=True)
 
-    async def _suggest(self, query: Query, record: Record) -> None:
-        uri = query.snapshot.uri
-        self._supersede(uri)
+    async def _outcome(self, query: Query, state: DocumentState) -> Outcome:
+        """What is sure enough to be shown; what follows it is prepared."""
+        state.supersede()
         if reason := gate(query, self._clock.now()):
-            self._drop_prepared(uri)
-            record.end("silent", reason)
-        elif found := self.memory.find(query):
-            self._offer(query, record, *found, source=found[0].source)
-        elif (answer := await self._last_wins(query, record)) is not None:
-            self._offer(query, record, answer, answer.fills, source=record.source or "sampler")
+            state.drop_prepared()
+            return Outcome(kind="silent", reason=reason)
+        reply = self._cached(query, state) or await self._last_wins(query, state)
+        if reply is None or self._states.get(query.snapshot.uri) is not state:  # a newer query, or the document closed
+            return SUPERSEDED
+        outcome = _offer(query, reply)
+        if outcome.texts and query.settings.completion.speculative:
+            text = outcome.texts[0]
+            self._prepare(query, state, text, is_all=any(fill.text == text for fill in reply.fills))
+        return outcome
 
-    async def _last_wins(self, query: Query, record: Record) -> Remembered | None:
+    def _cached(self, query: Query, state: DocumentState) -> Reply | None:
+        found = state.cache.find(query, types_through=self.types_through)
+        return None if found is None else Reply(*found, source=found[0].source)
+
+    async def _last_wins(self, query: Query, state: DocumentState) -> Reply | None:
         """Ask, unless a newer query of the same document cancels this one; being cancelled oneself is passed on."""
-        uri = query.snapshot.uri
-        run = self._running[uri] = self._prepared(query, record) or self._ask(query, record)
+        run = state.running = state.take_prepared(query) or self._ask(query, state)
         try:
             return await run.task
         except asyncio.CancelledError:
@@ -142,37 +120,26 @@ class Suggestions:
                 raise
             return None
         finally:
-            if self._running.get(uri) is run:
-                del self._running[uri]
+            if state.running is run:
+                state.running = None
 
-    def _ask(self, query: Query, record: Record) -> Run:
-        return Run(query, asyncio.create_task(self._after_a_wait(query, record)))
+    def _ask(self, query: Query, state: DocumentState) -> Run:
+        return Run(query, asyncio.create_task(self._after_a_wait(query, state)))
 
-    def _prepared(self, query: Query, record: Record) -> Run | None:
-        """What is being prepared, where that is what is wanted now; given up where it cannot be wanted any more."""
-        run = self._preparing.get(query.snapshot.uri)
-        if run is None or not run.is_for(query):
-            if run is not None and not run.is_ahead_of(query):
-                self._drop_prepared(query.snapshot.uri)
-            return None
-        del self._preparing[query.snapshot.uri]
-        record.source = "prepared"
-        return run
-
-    async def _after_a_wait(self, query: Query, record: Record) -> Remembered:
+    async def _after_a_wait(self, query: Query, state: DocumentState) -> Reply:
         place = place_at(query.snapshot.text, query.offset, query.snapshot.language)
+        wait_s = 0.0 if query.invoked else self._wait_s(query, place)
         if not query.invoked:
-            wait = self._wait_s(query, place)
-            record.debounce_ms = wait * 1000
-            await self._clock.sleep(wait)
-        return await self._infer(query, place, "memory")
+            await self._clock.sleep(wait_s)
+        answer = await self._infer(query, state, place, "memory")
+        return Reply(answer, answer.fills, "sampler", wait_s * 1000)
 
     def _wait_s(self, query: Query, place: Place) -> float:
         own = query.settings.completion.debounce_ms
-        return self.pace.wait_s(place.line_before, place.line_after) if own is None else own / 1000
+        return self.debounce.wait_s(place.line_before, place.line_after) if own is None else own / 1000
 
-    async def _infer(self, query: Query, place: Place, source: Source) -> Remembered:
-        """Ask the sampler, filter its answer, remember it as to be had from `source`."""
+    async def _infer(self, query: Query, state: DocumentState, place: Place, source: Source) -> Answer:
+        """Ask the sampler, filter its answer, and keep it as to be had from `source` later on."""
         snapshot = query.snapshot
         started = self._clock.now()
         request = infill_request(
@@ -199,67 +166,59 @@ class Suggestions:
             ms={**ms, "service": result.ms, "load": result.load_ms},
         )
         fills = _fills(result, verdicts, place)
-        answer = Remembered(text=snapshot.text, offset=query.offset, fills=fills, inference=inference, source=source)
         if not result.load_ms:
-            self.pace.answered(answered - asked)
-        self.memory.keep(snapshot.uri, answer)
+            self.debounce.answered(answered - asked)
+        answer = Answer(text=snapshot.text, offset=query.offset, fills=fills, inference=inference, source=source)
+        state.cache.keep(answer)
         return answer
 
     def _verdict(self, candidate: Candidate, place: Place) -> Verdict:
         is_cut = candidate.finish in ("length", "deadline")
         return verdict(candidate.fills[0], place, self.filters, is_cut=is_cut)
 
-    def _offer(
-        self, query: Query, record: Record, answer: Remembered, fills: tuple[Fill, ...], *, source: Source
-    ) -> None:
-        """Show what is sure enough, and prepare what follows it."""
-        record.source, record.inference = source, answer.inference
-        floor = record.confidence_floor
-        parts = fills if query.invoked else tuple(fill.part(floor) for fill in fills)
-        texts = _worth_a_key(parts, fills, floor, is_new=query.offset == answer.offset)
-        record.certainty = parts[0].certainty if parts else None
-        if texts:
-            record.end("shown", texts=texts)
-            if query.settings.completion.speculative:
-                self._prepare(query, texts[0], is_all=any(fill.text == texts[0] for fill in fills))
-        else:
-            record.end("silent", _why_nothing(answer, parts, floor))
-
-    def _prepare(self, query: Query, text: str, *, is_all: bool) -> None:
+    def _prepare(self, query: Query, state: DocumentState, text: str, *, is_all: bool) -> None:
         """Ask for what follows `text`, all of an answer or a part of it, as if it were accepted."""
-        uri, accepted = query.snapshot.uri, _accepted(query, text)
-        if self._looked_ahead.get(uri) == accepted:  # the same suggestion, with less of it left to type
+        accepted = _accepted(query, text)
+        if state.prepared_for == accepted:  # the same suggestion, with less of it left to type
             return
-        self._drop_prepared(uri)
-        self._looked_ahead[uri] = accepted
+        state.drop_prepared()
+        state.prepared_for = accepted
         following = _following(query, *accepted, is_all=is_all)
-        if self.memory.find(following) is None and not self.why_spare():
-            run = Run(following, asyncio.create_task(self._follow(following)))
-            run.task.add_done_callback(lambda task: self._end_preparing(uri, run))
-            self._preparing[uri] = run
+        if self._cached(following, state) is None and not self.why_spare():
+            run = state.preparing = Run(following, asyncio.create_task(self._follow(following, state)))
+            run.task.add_done_callback(lambda task: _end_preparing(state, run))
 
-    async def _follow(self, query: Query) -> Remembered:
+    async def _follow(self, query: Query, state: DocumentState) -> Reply:
         place = place_at(query.snapshot.text, query.offset, query.snapshot.language)
-        return await self._infer(query, place, "prepared")
-
-    def _end_preparing(self, uri: str, run: Run) -> None:
-        """Nobody waits for it, so what went wrong is only noted: the request that needs it will meet it again."""
-        if self._preparing.get(uri) is run:
-            del self._preparing[uri]
-        if not run.task.cancelled() and (error := run.task.exception()) is not None:
-            logger.info("What was to follow could not be prepared: %s", error)
-
-    def _supersede(self, uri: str) -> None:
-        if run := self._running.pop(uri, None):
-            run.task.cancel()
-
-    def _drop_prepared(self, uri: str) -> None:
-        self._looked_ahead.pop(uri, None)
-        if run := self._preparing.pop(uri, None):
-            run.task.cancel()
+        answer = await self._infer(query, state, place, "prepared")
+        return Reply(answer, answer.fills, "prepared")
 
     def _number(self) -> str:
         return f"{self.client[:8]}-{next(self._numbers)}"
+
+
+def _end_preparing(state: DocumentState, run: Run) -> None:
+    """Nobody waits for it, so what went wrong is only noted: the request that needs it will meet it again."""
+    if state.preparing is run:
+        state.preparing = None
+    if not run.task.cancelled() and (error := run.task.exception()) is not None:
+        logger.info("What was to follow could not be prepared: %s", error)
+
+
+def _offer(query: Query, reply: Reply) -> Outcome:
+    """What of a reply is sure enough to be shown."""
+    floor = query.confidence_floor
+    parts = reply.fills if query.invoked else tuple(fill.part(floor) for fill in reply.fills)
+    texts = _worth_a_key(parts, reply.fills, floor, is_new=query.offset == reply.answer.offset)
+    return Outcome(
+        kind="shown" if texts else "silent",
+        reason="" if texts else _why_nothing(reply.answer, parts, floor),
+        texts=texts,
+        source=reply.source,
+        certainty=parts[0].certainty if parts else None,
+        inference=reply.answer.inference,
+        debounce_ms=reply.debounce_ms,
+    )
 
 
 def _fills(result: InfillResult, verdicts: tuple[Verdict, ...], place: Place) -> tuple[Fill, ...]:
@@ -296,7 +255,7 @@ def _worth_a_key(parts: tuple[Fill, ...], fills: tuple[Fill, ...], floor: float,
     return tuple(dict.fromkeys(found))
 
 
-def _why_nothing(answer: Remembered, fills: tuple[Fill, ...], floor: float) -> str:
+def _why_nothing(answer: Answer, fills: tuple[Fill, ...], floor: float) -> str:
     if fills and fills[0].certainty >= floor:
         return "The model was sure of a single sign only."
     if fills:

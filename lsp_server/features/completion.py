@@ -33,7 +33,7 @@ async def complete(ls: Server, params: lsp.CompletionParams) -> lsp.CompletionLi
     span = range_of(document, offset - len(word), offset)
     invoked = params.context is None or params.context.trigger_kind == lsp.CompletionTriggerKind.Invoked
     record = await answer(ls, document, query_at(ls, document.snapshot(), offset, invoked=invoked))
-    texts = (own_lines(word + text, document.text) for text in record.texts[:1])
+    texts = (own_lines(word + text, document.text) for text in record.outcome.texts[:1])
     items = [_item(text, span, acceptance(ls, record, 0)) for text in texts]
     return lsp.CompletionList(is_incomplete=True, items=items) if items else None
 

@@ -45,7 +45,7 @@ def did_open(server: Server, params: lsp.DidOpenTextDocumentParams) -> None:
 def did_change(server: Server, params: lsp.DidChangeTextDocumentParams) -> None:
     """Apply the changes in order."""
     identifier = params.text_document
-    server.suggestions.pace.key(server.clock.now())
+    server.suggestions.debounce.key(server.clock.now())
     if document := server.documents.get(identifier.uri):
         before = document.text
         version = _version(identifier.version, document.version + 1)

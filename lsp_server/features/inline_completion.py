@@ -32,7 +32,7 @@ async def inline_completion(ls: Server, params: lsp.InlineCompletionParams) -> l
     record = await answer(ls, document, query)
     items = [
         lsp.InlineCompletionItem(insert_text=already + text, range=span, command=acceptance(ls, record, number))
-        for number, text in enumerate(record.texts)
+        for number, text in enumerate(record.outcome.texts)
     ]
     return lsp.InlineCompletionList(items=items) if items else None
 

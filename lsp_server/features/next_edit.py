@@ -23,7 +23,7 @@ _bursts: WeakKeyDictionary[Document, Burst] = WeakKeyDictionary()
 
 
 def note_change(document: Document, before: str) -> None:
-    """Remember that the document's text was `before` until now."""
+    """Note that the document's text was `before` until now."""
     burst = _bursts.get(document)
     if before != document.text:
         _bursts[document] = burst.follow(before, document.text) if burst else begun(before, document.text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types as lsp
 
-from lsp_server.completion.record import Record, record_of
+from lsp_server.completion.record import SUPERSEDED, Outcome, Record, record_of
 from lsp_server.context.query import Query
 from lsp_server.features.commands import ACCEPTED
 from lsp_server.session import Server
@@ -44,16 +44,17 @@ async def answer(server: Server, document: Document, query: Query) -> Record:
 
     now = document.snapshot()
     try:
-        record = await server.suggestions.suggest(query)
+        outcome = await server.suggestions.suggest(query)
     except SamplerError as error:
-        record = record_of(query, "").end("failed", str(error))
+        outcome = Outcome(kind="failed", reason=str(error))
     if server.documents.get(query.snapshot.uri) is not document or not document.is_still(now):
-        record.end("superseded")
+        outcome = SUPERSEDED
+    record = record_of(query, outcome)
     server.journal.keep(record)
     if server.settings.statistics.enabled:
         server.feedback.shown(record)
-    if not query.invoked and record.outcome != "superseded":
-        server.report_off(record.reason if record.outcome == "silent" and record.source is None else None)
+    if not query.invoked and outcome.kind != "superseded":
+        server.report_off(outcome.reason if outcome.kind == "silent" and outcome.source is None else None)
     return record
 
 

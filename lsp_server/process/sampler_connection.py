@@ -1,4 +1,4 @@
-"""The server's hold on the resident sampler: connected on first use, its state told to whoever shows it."""
+"""The server's connection to the sampler: connected on first use, its state told to whoever shows it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Client(Protocol):
 Connect: TypeAlias = Callable[[SamplerSettings, Report], Client]
 
 
-class ResidentSampler:
+class SamplerConnection:
     """A sampler client made when it is first needed: importing it takes longer than `initialize` may."""
 
     def __init__(self, connect: Connect, report: Report) -> None:

@@ -271,7 +271,7 @@ class _Typist:
             self._editor.cancel(answer)
             return None
         answered = loop.time()
-        source = self._journal.last.source if self._journal.last else None
+        source = self._journal.last.outcome.source if self._journal.last else None
         await asyncio.sleep(asked + pause - answered)
         items = (answer.result() or {"items": []})["items"]
         if not items:

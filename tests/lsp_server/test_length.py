@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from lsp_server.completion.gate import gate
-from lsp_server.completion.record import record_of
+from lsp_server.completion.record import SUPERSEDED, record_of
 from lsp_server.context.context import infill_request
 from lsp_server.context.query import Query, place_at
 from lsp_server.context.snippets import Neighbour, pick
@@ -69,7 +69,7 @@ def test_a_key_costs_no_more_than_a_look_at_the_document(shape: Shape) -> None:
         snapshot = document.snapshot()
         query = Query(snapshot=snapshot, offset=at + 1, settings=Settings(), path=PurePath("/w/a"), invoked=True)
         gate(query, 0)
-        record_of(query, "1")
+        record_of(query, SUPERSEDED)
         place = place_at(snapshot.text, query.offset, shape.language)
         infill_request(snapshot, place, query.settings, client="c", path="a")
         for written in ("x = f(')')\n", "'x'; foo(bar1", "    a\n    b"):

@@ -389,7 +389,7 @@ async def test_a_server_that_hangs_ends_with_its_input(tmp_path: Path) -> None:
 
 
 HANGING_AT_THE_END = HANGING.replace(
-    "lifecycle.configuration.pull", "from lsp_server.process.sampler_connection import ResidentSampler as R\nR.close"
+    "lifecycle.configuration.pull", "from lsp_server.process.sampler_connection import SamplerConnection as C\nC.close"
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsp_server.completion.debounce import LEAST_S, MOST_S, USUAL_GAP_S, Pace, debounce_s, eagerness
+from lsp_server.completion.debounce import LEAST_S, MOST_S, USUAL_GAP_S, Debounce, debounce_s, eagerness
 
 seconds = st.floats(0, 100)
 
@@ -33,7 +33,7 @@ def test_a_sampler_slower_than_the_person_is_not_asked_at_once() -> None:
 
 
 def test_a_fast_typist_waits_less() -> None:
-    slow, fast = Pace(), Pace()
+    slow, fast = Debounce(), Debounce()
     for n in range(50):
         slow.key(n * 0.4)
         fast.key(n * 0.1)
@@ -41,15 +41,15 @@ def test_a_fast_typist_waits_less() -> None:
 
 
 def test_a_pause_says_nothing_of_speed() -> None:
-    pace = Pace()
+    debounce = Debounce()
     for n in range(50):
-        pace.key(n * 60.0)
-    assert pace.gap_s == USUAL_GAP_S
+        debounce.key(n * 60.0)
+    assert debounce.gap_s == USUAL_GAP_S
 
 
-def test_latency_is_a_running_mean() -> None:
-    pace = Pace()
-    pace.answered(0.1)
-    assert pace.latency_s == 0.1
-    pace.answered(0.2)
-    assert 0.1 < (pace.latency_s or 0) < 0.2
+def test_latency_is_an_ema() -> None:
+    debounce = Debounce()
+    debounce.answered(0.1)
+    assert debounce.latency_s == 0.1
+    debounce.answered(0.2)
+    assert 0.1 < (debounce.latency_s or 0) < 0.2

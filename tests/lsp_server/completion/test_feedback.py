@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lsp_server.completion.feedback import Feedback, Kept
-from lsp_server.completion.record import Inference, Record
+from lsp_server.completion.record import Inference, Outcome, Record
 from lsp_server.completion.statistics import MAX_BYTES, NAME, OLDER, Statistics, percentile, summary
 from lsp_server.workspace.documents import Change, Document, Position
 from sampler.protocol.messages import InfillRequest, InfillResult
@@ -26,9 +26,8 @@ def shown(number: str, *texts: str, at: int = 0, ms: float = 100.0) -> Record:
         verdicts=(),
         ms={},
     )
-    record = Record(id="", uri=URI, language="python", line=1, column=1, invoked=False, offset=at)
-    record.inference, record.total_ms = inference, ms
-    return record.end("shown", texts=texts)
+    outcome = Outcome(kind="shown", texts=texts, inference=inference, total_ms=ms)
+    return Record(uri=URI, language="python", line=1, column=1, invoked=False, offset=at, outcome=outcome)
 
 
 def document(text: str) -> Document:

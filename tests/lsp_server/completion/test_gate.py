@@ -50,7 +50,7 @@ def query(
         (query(switches=Switches().snoozed(190.0).turned(True)), None),
     ],
 )
-def test_a_silence_has_a_reason(asked: Query, reason: str | None) -> None:
+def test_a_gate_that_is_closed_has_a_reason(asked: Query, reason: str | None) -> None:
     assert gate(asked, now=100.0) == reason
 
 

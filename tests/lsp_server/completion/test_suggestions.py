@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from lsp_server.completion.record import record_of
 from lsp_server.completion.suggestions import Suggestions
 from lsp_server.context.query import Query
 from lsp_server.workspace.documents import Snapshot
@@ -149,7 +150,7 @@ async def test_being_cancelled_reaches_the_sampler(suggestions: Suggestions, sam
         ("x = compute(║)\ny\n", ("1",)),
     ],
 )
-async def test_typing_what_was_suggested_takes_the_rest_from_memory(
+async def test_typing_what_was_suggested_takes_the_rest_from_the_cache(
     suggestions: Suggestions, sampler: HeldSampler, later: str, rest: tuple[str, ...]
 ) -> None:
     await suggested(suggestions, sampler, "x = ║\ny\n", "compute(1)")
@@ -241,8 +242,8 @@ async def test_the_less_is_left_to_type_the_surer_it_is(suggestions: Suggestions
     asking = asyncio.create_task(suggestions.suggest(query("x = ║", options, invoked=False)))
     await sampler.wait_for(1)
     sampler.answer(0, "compute(1)", confidence=0.8, tokens=5)
-    record = await asking
-    assert record.reason == "The model was not sure enough: 0.33, where 0.50 is asked for."
+    outcome = await asking
+    assert outcome.reason == "The model was not sure enough: 0.33, where 0.50 is asked for."
     assert (await suggestions.suggest(query("x = comp║", options, invoked=False))).texts == ("ute(1)",)
     assert len(sampler.asked) == 1
 
@@ -258,8 +259,8 @@ async def test_of_an_unsure_line_the_sure_part_is_shown_and_more_once_that_is_ty
     sampler.answer(0, "compute(first, second)", ends=((7, 0.9), (8, 0.85), (13, 0.2), (22, 0.1)))
     assert (await asking).texts == ("compute(",)
     for typed in range(1, 8):
-        record = await suggestions.suggest(at(f"x = {'compute('[:typed]}║"))
-        assert record.texts == ("compute("[typed:],) and record.certainty >= 0.3
+        outcome = await suggestions.suggest(at(f"x = {'compute('[:typed]}║"))
+        assert outcome.texts == ("compute("[typed:],) and outcome.certainty >= 0.3
     assert len(sampler.asked) == 1, "what is on screen is not asked for again"
     assert (await suggestions.suggest(at("x = compute(first║"))).texts == (", second)",)
 
@@ -298,6 +299,20 @@ async def test_a_forgotten_document_is_asked_for_again(suggestions: Suggestions,
     await suggested(suggestions, sampler, "x = ║", "1")
     suggestions.forget("file:///a.py")
     assert await suggested(suggestions, sampler, "x = ║", "2") == ("2",)
+
+
+async def test_nothing_is_prepared_for_a_document_that_closes_as_its_answer_comes(
+    suggestions: Suggestions, sampler: HeldSampler
+) -> None:
+    suggestions.why_spare = lambda: None
+    asking = asyncio.create_task(suggestions.suggest(query("x = ║", SPECULATIVE)))
+    await sampler.wait_for(1)
+    sampler.answer(0, "1")
+    await asyncio.sleep(0)  # the answer is there, and not yet offered
+    suggestions.forget("file:///a.py")
+    assert (await asking).kind == "superseded"
+    await asyncio.sleep(0)
+    assert len(sampler.asked) == 1
 
 
 async def test_an_automatic_request_waits_and_one_by_hand_does_not(sampler: HeldSampler) -> None:
@@ -405,15 +420,15 @@ async def test_what_is_not_sure_is_shown_only_when_asked_for(suggestions: Sugges
     asking = asyncio.create_task(suggestions.suggest(query("a = ║", options, invoked=False)))
     await sampler.wait_for(1)
     sampler.answer(0, "1", confidence=0.5)
-    record = await asking
-    assert (record.texts, record.outcome) == ((), "silent")
-    assert record.reason == "The model was not sure enough: 0.50, where 0.60 is asked for."
+    outcome = await asking
+    assert (outcome.texts, outcome.kind) == ((), "silent")
+    assert outcome.reason == "The model was not sure enough: 0.50, where 0.60 is asked for."
     by_hand = await suggestions.suggest(query("a = ║", options))
     assert by_hand.texts == ("1",)
     assert len(sampler.asked) == 1
 
 
-async def test_nothing_to_suggest_is_remembered_but_want_of_time_is_not(
+async def test_nothing_to_suggest_is_cached_but_want_of_time_is_not(
     suggestions: Suggestions, sampler: HeldSampler
 ) -> None:
     assert await suggested(suggestions, sampler, "a = ║", "") == ()
@@ -446,10 +461,11 @@ async def test_a_record_has_every_step(sampler: HeldSampler) -> None:
     clock = HandClock()
     suggestions = Suggestions(sampler, clock=clock)
     options: dict[str, object] = {"completion": {"debounceMs": 40}}
-    asking = asyncio.create_task(suggestions.suggest(query("x = 1\nf(║)", options, invoked=False)))
+    asked = query("x = 1\nf(║)", options, invoked=False)
+    asking = asyncio.create_task(suggestions.suggest(asked))
     await sampler.wait_for(1)
     sampler.answer(0, "x)", confidence=0.75)
-    body = json.loads(json.dumps((await asking).to_json()))
+    body = json.loads(json.dumps(record_of(asked, await asking).to_json()))
     assert (body["line"], body["column"], body["invoked"], body["outcome"]) == (2, 3, False, "shown")
     assert body["asked"]["before"] == "x = 1\nf("
     (candidate,) = body["answer"]["candidates"]

@@ -103,7 +103,7 @@ async def test_the_last_request_is_explained_here_and_in_the_shell(
         assert part in printed
 
 
-async def test_a_silence_is_explained(editor: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_closed_gate_is_explained(editor: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
     assert await editor.open("KEY = ║", name="file:///w/.env").ghost() is None
     explained = await run(editor, commands.EXPLAIN)
     assert (explained["outcome"], explained["asked"]) == ("silent", None)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from lsp_server.completion.cache import Memory
 from lsp_server.process.machine import Machine
 from lsp_server.process.sampler_connection import Report
 from lsp_server.session import Server
@@ -201,7 +200,7 @@ def test_passes_for_nothing_are_counted() -> None:
 
 def test_parts_can_be_taken_from_the_server() -> None:
     def without_memory(ours: Server) -> None:
-        ours.suggestions.memory = Memory(types_through=False)
+        ours.suggestions.types_through = False
 
     options = {"completion": {"debounceMs": 0, "speculative": False}}
     spoilt = Oracle(LINES, spoil=" # no")
