@@ -122,7 +122,7 @@ def _patterns(file: Path, mtime_ns: int, size: int) -> Patterns:
     except OSError as error:
         logger.warning("%s cannot be read, so nothing is ignored by it: %s", file, error.strerror)
         data = b""
-    patterns, bad = parse(data.decode("utf-8", "replace").split("\n"))
+    patterns, bad = parse(data.decode("utf-8-sig", "replace").split("\n"))
     for line in bad[:MAX_COMPLAINTS]:
         logger.warning("%s: %r is no pattern, so it is left out.", file, line[:80])
     return patterns
