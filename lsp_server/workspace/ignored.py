@@ -24,6 +24,7 @@ MAX_BYTES = 100_000
 MAX_POINTER = 4096
 MAX_COMPLAINTS = 10
 KEPT_BY = ".seedfillignore"
+EXCLUDE = "exclude"
 
 
 def ignored_by(path: Path, folders: Iterable[Path] = ()) -> Path | None:
@@ -91,7 +92,7 @@ def _exclude_file(folder: Path) -> Path:
     if named.startswith("gitdir:"):
         git = folder / named.removeprefix("gitdir:").strip()
         git = git / _pointer(git / "commondir")
-    return git / "info" / "exclude"
+    return git / "info" / EXCLUDE
 
 
 def _pointer(file: Path) -> str:
@@ -104,12 +105,17 @@ def _pointer(file: Path) -> str:
 def _matches(file: Path, relative: str) -> bool | None:
     """Whether the patterns of `file` exclude (True) or bring back (False) a path; None where they say nothing."""
     try:
-        status = file.lstat()
+        status = file.stat() if _may_be_linked(file) else file.lstat()
     except OSError:  # there is none
         return None
-    if not stat.S_ISREG(status.st_mode):  # git follows no link either
+    if not stat.S_ISREG(status.st_mode):
         return None
     return _patterns(file, status.st_mtime_ns, status.st_size).decide(relative)
+
+
+def _may_be_linked(file: Path) -> bool:
+    """Git follows no link that a repository brings, and does follow one that a person made in its own folder."""
+    return file.name == EXCLUDE
 
 
 @lru_cache(maxsize=256)
@@ -118,7 +124,7 @@ def _patterns(file: Path, mtime_ns: int, size: int) -> Patterns:
     if size > MAX_BYTES:
         logger.warning("Of %s, which is too large for an ignore file, only the beginning is read.", file)
     try:
-        data = read_regular(file, MAX_BYTES) or b""
+        data = read_regular(file, MAX_BYTES, follow=_may_be_linked(file)) or b""
     except OSError as error:
         logger.warning("%s cannot be read, so nothing is ignored by it: %s", file, error.strerror)
         data = b""

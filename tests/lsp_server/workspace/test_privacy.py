@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from pathlib import Path, PurePosixPath
@@ -165,8 +166,13 @@ def test_a_buffer_without_a_file_is_not_ignored() -> None:
     assert ignored_by(Path("Untitled-1")) is None
 
 
-@pytest.mark.parametrize("name", [".gitignore", ".seedfillignore", ".git/info/exclude"])
-@pytest.mark.parametrize("kind", ["pipe", "zero", "link", "folder"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *itertools.product([".gitignore", ".seedfillignore"], ["pipe", "zero", "link", "folder"]),
+        *itertools.product([".git/info/exclude"], ["pipe", "zero", "folder"]),
+    ],
+)
 def test_an_ignore_file_that_is_none_is_not_read(tmp_path: Path, name: str, kind: str) -> None:
     """A pipe would be waited for, a device read for ever, a link followed to wherever it leads."""
     path = tmp_path / name
@@ -180,6 +186,14 @@ def test_an_ignore_file_that_is_none_is_not_read(tmp_path: Path, name: str, kind
     }
     make[kind]()
     assert ignored_by(tmp_path / "a.py", [tmp_path]) is None
+
+
+def test_what_a_person_linked_to_as_their_own_patterns_counts_as_for_git(tmp_path: Path) -> None:
+    root = project(tmp_path, {"mine": "mine.py\n", "w/.git/info/x": "", "w/.gitignore.own": "its.py\n"}) / "w"
+    (root / ".git" / "info" / "exclude").symlink_to(tmp_path / "mine")
+    (root / ".gitignore").symlink_to(root / ".gitignore.own")
+    assert ignored_by(root / "mine.py") == root / ".git" / "info" / "exclude"
+    assert ignored_by(root / "its.py") is None
 
 
 def test_the_patterns_of_linked_work_trees_and_submodules_count(tmp_path: Path) -> None:
