@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 MAX_PATTERNS = 5_000
+"""Of all files that speak of one path."""
 MAX_LENGTH = 1_000
 """Characters of a pattern; a longer one is no pattern that a person wrote."""
 _POSIX = {
@@ -52,6 +53,8 @@ class Patterns:
     """The patterns of one file: the last that matches decides."""
 
     patterns: tuple[Pattern, ...]
+    is_cut: bool = False
+    """Whether there were more than are read."""
 
     def decide(self, relative: str) -> bool | None:
         """Whether they exclude (True) or bring back (False) a path, None where they say nothing.
@@ -71,12 +74,15 @@ class Patterns:
         return next(matching, None)
 
 
+NONE = Patterns(())
+
+
 def parse(lines: Iterable[str]) -> tuple[Patterns, list[str]]:
     """The patterns of a file's lines, and the lines that are none."""
     found, bad = list[Pattern](), list[str]()
     for line in lines:
         if len(found) == MAX_PATTERNS:
-            break
+            return Patterns(tuple(found), is_cut=True), bad
         try:
             pattern = _pattern(_bytewise(line))
         except BadPattern:

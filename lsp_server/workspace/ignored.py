@@ -10,11 +10,12 @@ import contextlib
 import logging
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from lsp_server.workspace.ignore_patterns import Patterns, parse
+from lsp_server.workspace.ignore_patterns import MAX_PATTERNS, NONE, Patterns, parse
 from sampler.protocol.regular_files import read_regular
 
 logger = logging.getLogger(__name__)
@@ -53,9 +54,14 @@ class _Decision(NamedTuple):
 
 
 def _decision(path: Path, folders: Iterable[Path]) -> _Decision | None:
-    decision = None
+    """What the last pattern that matches says; where there are more than are read, what is left to say is no."""
+    decision, room = None, MAX_PATTERNS
     for folder, file in _ignore_files(_project_folders(path, folders)):
-        found = _matches(file, path.relative_to(folder).as_posix())
+        patterns = _patterns_of(file)
+        room -= len(patterns.patterns)
+        if room < 0 or patterns.is_cut:
+            return _Decision(file, True)
+        found = patterns.decide(path.relative_to(folder).as_posix())
         if found is not None:
             decision = _Decision(file, found)
     return decision
@@ -102,15 +108,13 @@ def _pointer(file: Path) -> str:
     return ""
 
 
-def _matches(file: Path, relative: str) -> bool | None:
-    """Whether the patterns of `file` exclude (True) or bring back (False) a path; None where they say nothing."""
+def _patterns_of(file: Path) -> Patterns:
+    """The patterns of a file as it is now; none where there is no regular file."""
     try:
         status = file.stat() if _may_be_linked(file) else file.lstat()
-    except OSError:  # there is none
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    return _patterns(file, status.st_mtime_ns, status.st_size).decide(relative)
+    except OSError:
+        return NONE
+    return _patterns(file, status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else NONE
 
 
 def _may_be_linked(file: Path) -> bool:
@@ -122,7 +126,7 @@ def _may_be_linked(file: Path) -> bool:
 def _patterns(file: Path, mtime_ns: int, size: int) -> Patterns:
     """The patterns of a file as it was at a time; a line that is no pattern is left out, and noted."""
     if size > MAX_BYTES:
-        logger.warning("Of %s, which is too large for an ignore file, only the beginning is read.", file)
+        logger.warning("%s is too large for an ignore file, so all that it is about is left alone.", file)
     try:
         data = read_regular(file, MAX_BYTES, follow=_may_be_linked(file)) or b""
     except OSError as error:
@@ -131,4 +135,4 @@ def _patterns(file: Path, mtime_ns: int, size: int) -> Patterns:
     patterns, bad = parse(data.decode("utf-8-sig", "replace").split("\n"))
     for line in bad[:MAX_COMPLAINTS]:
         logger.warning("%s: %r is no pattern, so it is left out.", file, line[:80])
-    return patterns
+    return replace(patterns, is_cut=patterns.is_cut or size > MAX_BYTES)

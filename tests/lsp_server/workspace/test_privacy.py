@@ -248,3 +248,12 @@ def test_what_a_program_wrote_is_answered_by_hand_or_where_the_project_says_so(t
     assert refusal(root / "b_pb2.py", text, [root]) and refusal(root / "b_pb2.py", text, [root], by_hand=True) is None
     assert refusal(root / "a_pb2.py", text, [root]) is None
     assert refusal(root / ".env", "", [root], by_hand=True)
+
+
+@pytest.mark.parametrize(
+    "files", [{"a/.gitignore": "x*y\n" * 40_000}, {f"{'a/' * n}.gitignore": "x*\n" * 3_000 for n in range(9)}]
+)
+def test_more_patterns_than_are_read_leave_all_alone(tmp_path: Path, files: dict[str, str]) -> None:
+    """One large file, or many: what is not read might have excluded it."""
+    root = project(tmp_path, files)
+    assert ignored_by(root / "a/a/a/a/a/a/a/a/b.py", [root])
