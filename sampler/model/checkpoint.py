@@ -24,6 +24,8 @@ from torch.overrides import TorchFunctionMode
 
 from sampler.model.backbone import Backbone, BackboneConfig
 from sampler.model.families import Config, FamilyProfile, UnknownFamily, recognise
+from sampler.model.gguf_file import BadGguf
+from sampler.model.gguf_folder import GgufTensors, is_gguf_folder
 from sampler.model.network import Network
 from sampler.model.tokenizer import Tokenizer
 from sampler.protocol.regular_files import read_regular
@@ -307,6 +309,10 @@ def _open_tensors(folder: Path) -> Iterator[dict[str, Any]]:
     """Tensor name → the open file that holds it."""
     with ExitStack() as files:
         tensors: dict[str, Any] = {}
+        if is_gguf_folder(folder):
+            stored = _gguf_tensors(folder)
+            yield dict.fromkeys(stored.keys(), stored)
+            return
         for path in weight_files(folder):
             try:
                 file = files.enter_context(safe_open(str(path), framework="pt"))
@@ -314,6 +320,13 @@ def _open_tensors(folder: Path) -> Iterator[dict[str, Any]]:
                 raise ModelError(f"{path} is truncated or damaged ({error}): fetch the model again.") from None
             tensors |= dict.fromkeys(file.keys(), file)
         yield tensors
+
+
+def _gguf_tensors(folder: Path) -> GgufTensors:
+    try:
+        return GgufTensors(folder)
+    except BadGguf as error:
+        raise ModelError(str(error)) from None
 
 
 def _expected(backbone: Backbone) -> dict[str, tuple[int, ...]]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seedfill.commands.output import JsonOption, complain, print_json, stdout_console
+from seedfill.commands.output import JsonOption, complain, print_json, stderr_console, stdout_console
+from seedfill.errors import BadInput
 
 if TYPE_CHECKING:
     from sampler.protocol.handshake import Health
+    from seedfill.models.catalogue import Entry
+    from seedfill.models.sources import OnBytes
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -36,6 +42,87 @@ def list_models(as_json: JsonOption = False) -> None:
         print_json({"models": models})
     else:
         _show(models)
+
+
+DEFAULT_PULL = "qwen2.5-coder-0.5b-instruct"
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A model of the catalogue.")]
+
+
+@app.command("pull")
+def pull_model(
+    model_id: IdArgument = DEFAULT_PULL,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="hub|registry|DIR", help="Where to get it; both in turn without.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch a model, check that its bytes are the pinned ones, and make it ready. An interrupted pull goes on.
+
+    Example: seedfill models pull qwen2.5-coder-0.5b-instruct
+    """
+    from seedfill.models.catalogue import find
+    from seedfill.models.pull import all_sources, pull
+
+    entry = find(model_id)
+    with _progress(entry) as on_bytes:
+        pulled = pull(entry, all_sources(source), on_bytes)
+    if as_json:
+        print_json(asdict(pulled))
+    elif pulled.source == "installed":
+        print(f"{entry.id} is installed already.")
+    else:
+        print(f"{entry.id}: {entry.bytes / 1e6:.0f} MB from the {pulled.source}, in {pulled.ms / 1e3:.0f} s.")
+
+
+@app.command("remove")
+def remove_model(model_id: IdArgument, as_json: JsonOption = False) -> None:
+    """Delete a pulled model.
+
+    Example: seedfill models remove qwen2.5-coder-0.5b-instruct
+    """
+    from seedfill.models.catalogue import find
+    from seedfill.models.pull import remove
+
+    entry = find(model_id)
+    remove(entry)
+    if as_json:
+        print_json({"id": entry.id, "removed": True})
+    else:
+        print(f"{entry.id} is removed.")
+
+
+@app.command("check")
+def check_model(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A checkpoint's folder.")], as_json: JsonOption = False
+) -> None:
+    """Say what a checkpoint is, from its own files, and whether it can be used.
+
+    Example: seedfill models check sampler/weights
+    """
+    from seedfill.installed import DamagedModel, check_folder
+
+    try:
+        found = check_folder(path)
+    except DamagedModel as error:
+        raise BadInput(str(error)) from None
+    if as_json:
+        print_json(found)
+    else:
+        for key, value in found.items():
+            print(f"{key}: {value if not isinstance(value, list) else ', '.join(value) or 'none'}")
+
+
+@contextmanager
+def _progress(entry: Entry) -> Iterator[OnBytes]:
+    """A bar with rate and time left on stderr; nothing where nobody looks."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn(entry.id), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    console = stderr_console()
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=entry.bytes)
+        yield lambda n_bytes: bar.update(task, completed=n_bytes)
 
 
 def running_service() -> Health | None:

@@ -1,0 +1,119 @@
+"""A GGUF file as a checkpoint folder: what is read of it once, and its weights, mapped into memory, ever after.
+
+Reading a file's directory takes seconds, since it lists the whole vocabulary. So that is done once, when a model is
+pulled, and the folder keeps config.json, tokenizer.json and the places of the tensors.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sampler.model.gguf_file import READ_TYPES, BadGguf, config_of, open_gguf, tokenizer_of
+
+DIRECTORY = "tensors.json"
+
+
+def write_folder(folder: Path, path: Path, *, name: str, licence: str, languages: Sequence[str]) -> None:
+    """Write beside the file at `path`, which lies in `folder`, what a checkpoint says of itself. Raises BadGguf."""
+    file = open_gguf(path)
+    config = config_of(file) | {"seedfill": {"name": name, "languages": list(languages)}}
+    tokenizer_of(file).save(str(folder / "tokenizer.json"))
+    template = file.fields.get("tokenizer.chat_template")
+    _write(folder / "tokenizer_config.json", {"chat_template": template} if isinstance(template, str) else {})
+    _write(folder / DIRECTORY, {"file": path.name, "tensors": _places(file.tensors)})
+    (folder / "README.md").write_text(f"---\nlicense: {licence}\n---\n\n# {name}\n", encoding="utf-8")
+    _write(folder / "config.json", config)
+
+
+def is_gguf_folder(folder: Path) -> bool:
+    """Whether the folder's weights lie in a GGUF file."""
+    return (folder / DIRECTORY).is_file()
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A tensor's shape, asked for as safetensors' slices are."""
+
+    shape: tuple[int, ...]
+
+    def get_shape(self) -> list[int]:
+        return list(self.shape)
+
+    def get_dtype(self) -> str:
+        return "F32"
+
+
+class GgufTensors:
+    """The tensors of such a folder, read as an open safetensors file is, dequantised to float32."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            directory = json.loads((folder / DIRECTORY).read_text(encoding="utf-8"))
+            self._path = folder / Path(directory["file"]).name
+            self._tensors = {name: _Place(**place) for name, place in directory["tensors"].items()}
+            self._bytes = np.memmap(self._path, dtype=np.uint8, mode="r")
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BadGguf(f"{folder} is damaged ({type(error).__name__}): pull the model again.") from None
+        for name, place in self._tensors.items():
+            place.check(self._path, name, len(self._bytes))
+
+    def keys(self) -> list[str]:
+        """The tensors' names."""
+        return list(self._tensors)
+
+    def get_slice(self, name: str) -> _Shape:
+        """What is known of a tensor without reading it."""
+        return _Shape(tuple(self._tensors[name].shape))
+
+    def get_tensor(self, name: str) -> torch.Tensor:
+        """A tensor in float32."""
+        from gguf import GGMLQuantizationType, dequantize
+
+        place = self._tensors[name]
+        stored = self._bytes[place.offset : place.offset + place.n_bytes]
+        kind = GGMLQuantizationType[place.type]
+        if place.type in ("F32", "F16"):
+            stored = stored.view(np.float32 if place.type == "F32" else np.float16)
+        weights = dequantize(stored.reshape(place.shape[0], -1), kind)
+        return torch.from_numpy(np.array(weights, dtype=np.float32).reshape(place.shape))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Place:
+    """Where a tensor lies in the file, and how it is stored."""
+
+    type: str
+    offset: int
+    n_bytes: int
+    shape: list[int]
+
+    def check(self, path: Path, name: str, size: int) -> None:
+        if self.type not in READ_TYPES or not 0 <= self.offset <= self.offset + self.n_bytes <= size:
+            raise BadGguf(f"{path} is damaged: {name} is not where it should be; pull the model again.")
+
+
+def _places(tensors: Any) -> dict[str, dict[str, Any]]:
+    """The tensors' places by name. A head that is kept apart from the embedding is the better copy of both."""
+    places = {
+        name: {
+            "type": tensor.tensor_type.name,
+            "offset": int(tensor.data_offset),
+            "n_bytes": int(tensor.n_bytes),
+            "shape": [int(n) for n in reversed(tensor.shape)],
+        }
+        for name, tensor in tensors.items()
+    }
+    if "lm_head.weight" in places:
+        places["model.embed_tokens.weight"] = places.pop("lm_head.weight")
+    return places
+
+
+def _write(path: Path, body: dict[str, Any]) -> None:
+    path.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
