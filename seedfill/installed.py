@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 
@@ -17,6 +18,7 @@ from sampler.protocol.paths import data_folder, default_model_folder
 from sampler.protocol.regular_files import read_regular
 
 MAX_CONFIG_BYTES = 4 << 20
+TENSORS = "tensors.json"
 
 
 class DamagedModel(ValueError):
@@ -38,7 +40,8 @@ class InstalledModel:
 
 def model_folders() -> list[Path]:
     """The default model's folder and those below the data home's `models`, where they exist."""
-    others = sorted((data_folder() / "models").glob("*/config.json"))
+    found = sorted((data_folder() / "models").glob("*/config.json"))
+    others = [config for config in found if not config.parent.name.startswith(".")]  # on its way in, or out
     folders = [default_model_folder(), *(config.parent for config in others)]
     return [folder for folder in dict.fromkeys(folders) if (folder / "config.json").exists()]
 
@@ -50,16 +53,13 @@ def read_model(folder: Path) -> InstalledModel:
     try:
         config = read_config(folder)
         profile = recognise(config, Tokenizer.load(folder / "tokenizer.json"))
-        files = sorted(folder.glob("*.safetensors"))
-        files = [file for file in files if file.is_file()]
-        if not files:
-            raise DamagedModel(f"{folder} holds no weights (*.safetensors); fetch the model again.")
+        n_weights, n_bytes = _size(folder)
         return InstalledModel(
             id=_id(folder, config),
             folder=folder,
             licence=_licence(folder / "README.md"),
-            parameters=sum(prod(shape) for shape in _shapes(files)),
-            bytes=sum(file.stat().st_size for file in files),
+            parameters=n_weights,
+            bytes=n_bytes,
             languages=profile.languages,
         )
     except UnknownFamily as error:
@@ -68,6 +68,35 @@ def read_model(folder: Path) -> InstalledModel:
         raise
     except Exception as error:  # whatever a stranger's files may bring about is about this one model
         raise DamagedModel(f"{folder} is damaged ({error}); fetch the model again.") from None
+
+
+def check_folder(folder: Path) -> dict[str, Any]:
+    """What a checkpoint is, by its own files; raises DamagedModel where it cannot be used."""
+    model, config = read_model(folder), read_config(folder)
+    profile = recognise(config, Tokenizer.load(folder / "tokenizer.json"))
+    return {
+        "family": profile.name,
+        "parameters": model.parameters,
+        "bytes": model.bytes,
+        "layout": profile.layout,
+        "mask_id": profile.mask_id,
+        "block_size": profile.block_size,
+        "context_length": config.get("max_position_embeddings"),
+        "languages": list(profile.languages),
+        "complaints": [],
+    }
+
+
+def _size(folder: Path) -> tuple[int, int]:
+    """(weights, bytes of their files); raises DamagedModel where there are none."""
+    if (folder / TENSORS).is_file():  # a GGUF file, whose directory was written down when it was pulled
+        directory = json.loads(read_regular(folder / TENSORS, MAX_CONFIG_BYTES) or b"")
+        shapes = (place["shape"] for place in directory["tensors"].values())
+        return sum(map(prod, shapes)), (folder / directory["file"]).stat().st_size
+    files = [file for file in sorted(folder.glob("*.safetensors")) if file.is_file()]
+    if not files:
+        raise DamagedModel(f"{folder} holds no weights; fetch the model again.")
+    return sum(map(prod, _shapes(files))), sum(file.stat().st_size for file in files)
 
 
 def read_config(folder: Path) -> Config:

@@ -26,8 +26,14 @@ def canvases(request: InfillRequest, tokenizer: Tokenizer, profile: FamilyProfil
 
     Raises BadMessage with one sentence where the request does not fit into `max_positions`.
     """
-    prompt = (InPlace if profile.layout == "in-place" else SuffixFirst)(request, tokenizer, profile, max_positions)
+    prompt = _layout(profile)(request, tokenizer, profile, max_positions)
     return prompt.fills() if request.edit is None else prompt.edits(request.edit)
+
+
+def _layout(profile: FamilyProfile) -> type[SuffixFirst | InPlace]:
+    if profile.layout == "in-place":
+        return InPlace
+    return SuffixFirst if profile.infill is None else HalfWritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class _Prompt:
     def _stop_ids(self) -> frozenset[int]:
         """What ends a span of a fill."""
         newlines = self.tokenizer.newline_ids if self.request.one_line else frozenset()
-        return frozenset({self.profile.end_id}) | newlines
+        return self.profile.end_ids | newlines
 
 
 class SuffixFirst(_Prompt):
@@ -98,6 +104,47 @@ class SuffixFirst(_Prompt):
         if n_holes == 1:
             return layout.suffix_first(self.tokenizer, head, pieces[0], pieces[1])
         return layout.holes(self.tokenizer, head, pieces)
+
+
+class HalfWritten(SuffixFirst):
+    """Suffix, then the prefix behind the middle token: plain language models that were taught to fill in."""
+
+    __slots__ = ()
+
+    def fills(self) -> list[Canvas]:
+        """The one canvas of a request to fill one span."""
+        if len(self.request.pieces) != 2:
+            raise BadMessage("This model fills one hole at a time: ask for each by itself.")
+        (canvas,) = super().fills()
+        if not canvas.begins.strip():  # blanks, of which the next token may bring the last one along, as in " return"
+            begun = [canvas.begins.encode()[:n] for n in range(1, len(canvas.begins))]
+            shorter = (i for i, text in enumerate(self.tokenizer.token_bytes) if text in begun)
+            canvas = replace(canvas, first_ids=(*canvas.first_ids, *shorter))
+        return [canvas]
+
+    def edits(self, edit: Edit) -> list[Canvas]:
+        """None: it was not taught to."""
+        raise BadMessage("This model only fills gaps: choose one that edits.")
+
+    def _context(self, tokens: list[list[int]]) -> Context:
+        assert self.profile.infill is not None
+        budget = self.max_positions - self.request.max_tokens - 8
+        head = self._files(budget // 2)
+        prefix, suffix = cut_pieces(tokens, budget - len(head), self.tokenizer.newline_ids)
+        return layout.half_written(self.profile.infill, head, prefix, suffix)
+
+    def _files(self, budget: int) -> list[int]:
+        """Other files before this one, in the model's repository format, as many as fit; nothing without any."""
+        tokens, snippets = self.profile.infill, list(self.request.snippets)
+        assert tokens is not None
+        while snippets:
+            texts = [f"{one.path}\n{one.text}\n" for one in snippets] + [f"{self.request.path}\n"]
+            files = [[tokens.file, *ids] for ids in self.tokenizer.encode_batch(texts)]
+            head = [tokens.repository, *self.tokenizer.encode("project\n"), *(id_ for file in files for id_ in file)]
+            if len(head) <= budget:
+                return head
+            snippets.pop()
+        return []
 
 
 class InPlace(_Prompt):

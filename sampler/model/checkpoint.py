@@ -147,7 +147,7 @@ def stamp(folder: Path) -> Stamp:
     """What tells whether a folder's files have changed: name, inode, size and time of each. Takes microseconds."""
     found = []
     for path in sorted(folder.glob("*")):
-        if path.suffix in (".json", ".safetensors", ".jinja"):
+        if path.suffix in (".json", ".safetensors", ".gguf", ".jinja"):
             with suppress(OSError):
                 info = path.stat()
                 found.append((path.name, info.st_ino, info.st_size, info.st_mtime_ns))

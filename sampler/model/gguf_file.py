@@ -157,7 +157,7 @@ def _check_header(path: Path) -> int:
 
 
 def _named(path: Path, reader: GGUFReader, size: int) -> dict[str, ReaderTensor]:
-    """The tensors under Hugging Face's names, each of a type that is read, within the file and apart from the others."""
+    """The tensors under Hugging Face's names, each of a type that is read, within the file and apart from others."""
     tensors: dict[str, ReaderTensor] = {}
     end = 0
     for tensor in sorted(reader.tensors, key=lambda t: int(t.data_offset)):

@@ -12,6 +12,10 @@
 
     header <suffix> S <prefix> P <selection> old <middle> │ new <span_end>
 
+*Half written* (a plain language model that was taught to fill in the middle, by its own tokens):
+
+    [repository name (file path \\n text)… file path \\n] prefix-token suffix-token S middle-token P │ M end
+
 Positions run on from the context for one span. With holes, hole i's sentinel stands at position
 `len(context) + i · HOLE_STRIDE`, whatever the length of the others, so that several can grow at once.
 """
@@ -21,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sampler.model.families.profile import InfillTokens
 from sampler.model.tokenizer import Tokenizer
 from sampler.protocol.messages import Snippet
 
@@ -88,6 +93,19 @@ def suffix_first(
         parts=[(name, len(part)) for name, part in parts],
         anchors=[[]],
         starts=[len(tokens)],
+    )
+
+
+def half_written(tokens: InfillTokens, head: list[int], prefix: list[int], suffix: list[int]) -> Context:
+    """The layout of one span for a plain language model: the suffix, and the prefix as a middle that is half written."""
+    parts = [
+        ("header", head),
+        ("suffix", [tokens.prefix, tokens.suffix, *suffix]),
+        ("prefix", [tokens.middle, *prefix]),
+    ]
+    joined = [token for _, part in parts for token in part]
+    return Context(
+        tokens=joined, parts=[(name, len(part)) for name, part in parts], anchors=[[]], starts=[len(joined)]
     )
 
 

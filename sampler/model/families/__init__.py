@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sampler.model.families import dream, seedfill
+from sampler.model.families import dream, qwen_coder, seedfill
 from sampler.model.families.profile import Config, FamilyProfile, UnknownFamily, Vocabulary
 
 PROFILES: dict[str, Callable[[Config, Vocabulary], FamilyProfile]] = {
     **dict.fromkeys(seedfill.ARCHITECTURES, seedfill.profile),
     **dict.fromkeys(dream.ARCHITECTURES, dream.profile),
+    **dict.fromkeys(qwen_coder.ARCHITECTURES, qwen_coder.profile),
 }
 """How to describe a checkpoint, by the architecture it declares."""
 

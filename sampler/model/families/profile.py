@@ -43,6 +43,19 @@ class Vocabulary(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class InfillTokens:
+    """The tokens by which a plain language model was taught to fill in the middle."""
+
+    prefix: int
+    suffix: int
+    middle: int
+    repository: int
+    """Before the repository's name, and so before other files."""
+    file: int
+    """Before each file's path."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FamilyProfile:
     """How a family is laid out, sampled, cached and read. Ids that a family does not have are None."""
 
@@ -71,6 +84,10 @@ class FamilyProfile:
     """The default policy's parameter; None: the policy's own."""
     mask_id: int
     end_id: int
+    other_end_ids: tuple[int, ...] = ()
+    """What ends a text as well as `end_id` does."""
+    infill: InfillTokens | None = None
+    """How the family is asked to fill in; None: by the reserved tokens of our own layouts."""
     begin_id: int | None = None
     expand_id: int | None = None
     """Said of a token: one MASK belongs before it. None for models that were not taught to edit, as `delete_id`."""
@@ -85,6 +102,11 @@ class FamilyProfile:
     """Tokens that are never predicted: the mask and whatever else writes no text."""
     languages: tuple[str, ...] = ()
     """What the family's text was written in; empty: unknown, so any."""
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """All that ends a text."""
+        return frozenset({self.end_id, *self.other_end_ids})
 
     @property
     def edit_ids(self) -> tuple[int, ...]:
