@@ -58,11 +58,13 @@ class LoadedModel:
     n_bytes: int
     device: torch.device
     dtype: torch.dtype
+    served_by: Network | None = field(default=None, repr=False)
+    """Another backend that computes in the backbone's stead, whose weights are not in memory then."""
 
     @property
     def network(self) -> Network:
         """The network as decoding knows it."""
-        return self.backbone
+        return self.backbone if self.served_by is None else self.served_by
 
 
 def load(
@@ -72,6 +74,23 @@ def load(
     on_progress: OnProgress | None = None,
 ) -> LoadedModel:
     """Load a checkpoint; raises ModelError with one sentence, or torch's own error where memory does not suffice."""
+    about = describe(folder)
+    backbone = load_backbone(folder, device, dtype, on_progress)
+    return loaded(about.id, backbone, about.tokenizer, about.profile, about.max_positions)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a checkpoint says of itself, its weights apart."""
+
+    id: str
+    tokenizer: Tokenizer
+    profile: FamilyProfile
+    max_positions: int
+
+
+def describe(folder: Path) -> Described:
+    """What belongs to the network of a checkpoint; raises ModelError with one sentence."""
     config = read_config(folder)
     _number(config, "vocab_size", int)
     try:
@@ -83,10 +102,7 @@ def load(
         raise ModelError(str(error)) from None
     if tokenizer.vocab_size > config["vocab_size"]:
         raise ModelError(f"{folder.name}: the tokenizer has {tokenizer.vocab_size} tokens, the network fewer.")
-    backbone = load_backbone(folder, device, dtype, on_progress)
-    return loaded(
-        model_id(folder, config), backbone, tokenizer, profile, _number(config, "max_position_embeddings", int)
-    )
+    return Described(model_id(folder, config), tokenizer, profile, _number(config, "max_position_embeddings", int))
 
 
 def model_id(folder: Path, config: Config) -> str:
@@ -152,6 +168,20 @@ def stamp(folder: Path) -> Stamp:
                 info = path.stat()
                 found.append((path.name, info.st_ino, info.st_size, info.st_mtime_ns))
     return tuple(found)
+
+
+def outline(folder: Path) -> tuple[Backbone, Mapping[str, Any]]:
+    """The network of a checkpoint without its weights, on no device, and the open tensors they are in.
+
+    For backends that compute by themselves. Raises ModelError with one sentence.
+    """
+    with _open_tensors(folder) as tensors:
+        config = backbone_config(read_config(folder), set(tensors))
+        _check_claims(folder, config, tensors)
+        with torch.device("meta"), _Uninitialised():
+            backbone = Backbone(config)
+        _check(folder, _expected(backbone), tensors)
+        return backbone.requires_grad_(False).eval(), tensors
 
 
 def memory_needed(folder: Path, dtype: torch.dtype) -> int:

@@ -72,7 +72,7 @@ def weights_hash(folder: Path) -> str:
     Takes milliseconds for a model of any size: of each file its name, its size, the first megabyte (in a
     safetensors file all shapes) and 64 samples spread over the rest. Training moves nearly every byte.
     """
-    names = [*folder.glob("*.json"), *folder.glob("*.safetensors")]
+    names = [path for ending in ("json", "safetensors", "gguf") for path in folder.glob(f"*.{ending}")]
     files = sorted(name for name in names if name.is_file())  # a pipe would be waited for
     if not files:
         return "none"

@@ -68,6 +68,7 @@ def pull(entry: Entry, sources: dict[SourceName, Fetch], on_bytes: OnBytes) -> P
     except OSError as error:
         raise PullFailed(_in_words(error, staging)) from None
     shutil.rmtree(staging, ignore_errors=True)
+    _compute_once(entry)
     return Pulled(id=entry.id, bytes=entry.bytes, source=source, sha256=entry.sha256, ms=_ms(started))
 
 
@@ -142,6 +143,20 @@ def _install(entry: Entry, path: Path, source: SourceName, staging: Path) -> Non
         raise PullFailed(str(error)) from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _compute_once(entry: Entry) -> None:
+    """Compute what the CPU's network needs of the weights, so that the first request need not wait for it."""
+    import torch
+
+    from sampler.model.checkpoint import ModelError
+    from sampler.model.prepare import load_quantised
+
+    try:
+        if not torch.cuda.is_available():
+            load_quantised(model_folder(entry.id))
+    except ModelError as error:
+        raise PullFailed(str(error)) from None
 
 
 def _make_room(entry: Entry, staging: Path) -> None:
