@@ -73,6 +73,8 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or pass on one request."""
         refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
+        if refusal:  # a connection that stays open takes the place of one that has the token
+            refusal.headers["Connection"] = "close"
         await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, headers: Headers) -> JSONResponse | None:
