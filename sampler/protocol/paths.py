@@ -23,13 +23,8 @@ class PathError(Exception):
     """A folder that cannot be used; its text is one sentence that says which and what to do."""
 
 
-def config_folder() -> Path:
-    """The user's settings; not created here, as none of these four are. All raise PathError where there is no home."""
-    return _xdg("XDG_CONFIG_HOME", ".config")
-
-
 def cache_folder() -> Path:
-    """What can be computed or fetched again."""
+    """What can be computed or fetched again; not created here, as none of these are. PathError: there is no home."""
     return _xdg("XDG_CACHE_HOME", ".cache")
 
 

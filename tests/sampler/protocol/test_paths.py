@@ -28,7 +28,6 @@ from sampler.protocol.messages import PROTOCOL_VERSION, BadMessage
 @pytest.mark.parametrize(
     ("function", "variable", "default"),
     [
-        (paths.config_folder, "XDG_CONFIG_HOME", ".config"),
         (paths.cache_folder, "XDG_CACHE_HOME", ".cache"),
         (paths.state_folder, "XDG_STATE_HOME", ".local/state"),
         (paths.data_folder, "XDG_DATA_HOME", ".local/share"),
