@@ -25,7 +25,19 @@ SeedOption = Annotated[int, typer.Option(help="The same seed gives the same answ
 PolicyOption = Annotated[Policy | None, typer.Option(help="How positions are chosen; the model's own by default.")]
 BlockSizeOption = Annotated[int | None, typer.Option(min=1, max=128, help="Positions denoised together.")]
 ThresholdOption = Annotated[float | None, typer.Option(min=0, help="The policy's threshold.")]
-ModelOption = Annotated[Path | None, typer.Option(help="A model's folder; the shipped one by default.")]
+
+
+def _found(model: Path | None) -> Path | None:
+    """The folder of a model that is named by its id."""
+    from sampler.protocol.paths import data_folder
+
+    own = data_folder() / "models" / model.name if model and len(model.parts) == 1 else None
+    return own if own is not None and own.is_dir() else model
+
+
+ModelOption = Annotated[
+    Path | None, typer.Option(help="A model's id or folder; the shipped one by default.", callback=_found)
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 FloorOption = Annotated[
     float | None, typer.Option(min=0, max=1, help="Refuse edits that the model is less sure of; its own by default.")
