@@ -19,7 +19,7 @@ from lsp_server.edits.next_edits import changed
 from lsp_server.edits.selection import Replacement, applied
 from lsp_server.features.positions import plain_range, range_of
 from lsp_server.session import Server
-from lsp_server.workspace.documents import Document, Position, Snapshot
+from lsp_server.workspace.documents import Document, Position, Snapshot, without_halves
 from lsp_server.workspace.folders import path_in_workspace
 from lsp_server.workspace.privacy import refusal
 from sampler.protocol.messages import Event, InfillRequest, InfillResult, Progress
@@ -92,6 +92,8 @@ def target_of(ls: Server, uri: Any, span: Any = None) -> Target:
     snapshot = ls.notebooks.as_read(document.snapshot())
     if reason := refusal(ls.path_of(uri), snapshot.text, ls.folders, by_hand=True):
         raise Refusal(reason)
+    if without_halves(snapshot.text) != snapshot.text:
+        raise Refusal("The document holds half of a character, which an edit would lose: finish typing it first.")
     if span is None:
         return Target(document, snapshot, 0, len(snapshot.text))
     start, end = sorted(document.offset(_position(span, edge)) for edge in ("start", "end"))

@@ -251,6 +251,13 @@ async def test_a_file_with_secrets_is_not_rewritten(editor: EditingClient) -> No
     assert editor.asked(buffer) == []
 
 
+async def test_half_of_a_character_is_not_lost_by_an_edit(editor: EditingClient) -> None:
+    buffer = editor.open("s = '\ud83d'\n")
+    assert "half of a character" in (await buffer.run(REWRITE, buffer.range(0, 3), "do it"))["reason"]
+    await editor.told("half of a character")
+    assert editor.asked(buffer) == [] and buffer.text == "s = '\ud83d'\n"
+
+
 async def test_a_client_without_versions_gets_plain_changes() -> None:
     async with editing_client(capabilities={**CAPABILITIES, "workspace": {}, "window": {}}) as editor:
         editor.script.rules(RULE)
