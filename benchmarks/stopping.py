@@ -20,7 +20,7 @@ from rich.table import Table
 
 from sampler.decoding.denoise import denoise, read_context, start_row
 from sampler.decoding.prompt import canvases
-from sampler.engine.scheduler import sampling_of
+from sampler.engine.sampling_params import sampling_of
 from sampler.model import prepare
 from sampler.model.checkpoint import LoadedModel
 from sampler.protocol.messages import InfillRequest

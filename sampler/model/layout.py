@@ -104,9 +104,7 @@ def half_written(tokens: InfillTokens, head: list[int], prefix: list[int], suffi
         ("prefix", [tokens.middle, *prefix]),
     ]
     joined = [token for _, part in parts for token in part]
-    return Context(
-        tokens=joined, parts=[(name, len(part)) for name, part in parts], anchors=[[]], starts=[len(joined)]
-    )
+    return Context(tokens=joined, parts=[(name, len(part)) for name, part in parts], anchors=[[]], starts=[len(joined)])
 
 
 def holes(tokenizer: Tokenizer, head: list[int], pieces: Sequence[list[int]]) -> Context:

@@ -222,9 +222,7 @@ def _value(name: str, *size: int | str) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(size))
 
 
-def _save(
-    path: Path, graph: _Graph, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]
-) -> None:
+def _save(path: Path, graph: _Graph, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> None:
     """Write the graph, its large constants in a file beside it, each at the start of a page."""
     data = path.with_suffix(".data")
     tensors = []

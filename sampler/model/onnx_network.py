@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor
 
@@ -19,6 +19,10 @@ from sampler.model.backbone import BackboneConfig
 from sampler.model.kv_cache import KeyValues
 from sampler.model.network import Forward, Segment
 from sampler.model.onnx_graph import Array, Weights, write_head, write_trunk
+
+# ONNX Runtime reports to its maker and keeps an id of the machine in the cache folder, unless this is set at its start.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime  # noqa: E402
 
 VERSION = 1
 """Of the files below; others are made anew."""

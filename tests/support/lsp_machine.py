@@ -186,5 +186,3 @@ class ServerMachine(RuleBasedStateMachine):
         if hasattr(self, "documents"):
             ours = {uri: document.text for uri, document in self.server.documents.items()}
             assert ours == {uri: client.text for uri, client in self.documents.items()}
-
-

@@ -90,4 +90,3 @@ def _name(name: str) -> str:
     layer, _, rest = name.removeprefix("model.layers.").partition(".")
     part, _, ending = rest.rpartition(".")
     return f"blk.{layer}.{TENSORS[part]}.{ending}"
-

@@ -6,15 +6,19 @@ import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from sampler.engine.job import Job
+from sampler.engine.scheduler import Scheduler
 from sampler.model import checkpoint, prepare
 from sampler.model.checkpoint import ModelError
 from sampler.model.gguf_file import BadGguf, config_of, open_gguf, tokenizer_of
 from sampler.model.gguf_folder import write_folder
 from sampler.model.network import Segment
+from sampler.protocol.messages import BadMessage, Edit, Event, InfillRequest, InfillResult, Policy
 from tests.support.tiny_gguf import SHAPE, make_gguf, tiny_qwen
 
 
@@ -109,3 +113,34 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(ModelError, match="not finite"):
             load()
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("policy", ["sequential", "lookup", None])
+def test_it_fills_a_gap_token_by_token(folder: Path, policy: Policy | None) -> None:
+    """Whatever drafts, what comes out is what one token after the other would be."""
+    texts = {answer(folder, policy=each).candidates[0].fills for each in (policy, "sequential")}
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"policy": "threshold"}, "fills no masks: choose sequential or lookup"),
+        ({"policy": "fused"}, "fills no masks"),
+        ({"pieces": ("a", "b", "c")}, "one hole at a time"),
+        ({"edit": Edit(selection="x = 1"), "instruction": "add type hints"}, "only fills gaps"),
+    ],
+)
+def test_what_it_was_not_taught_is_refused(folder: Path, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadMessage, match=sentence):
+        answer(folder, **changes)
+
+
+def answer(folder: Path, **changes: Any) -> InfillResult:
+    heard, board = list[Event](), Scheduler()
+    asked = {"document": "d", "pieces": ("def f(x):\n        ", "\n    return x\n"), "max_tokens": 12, **changes}
+    board.admit(Job(InfillRequest(**asked), heard.append), checkpoint.load(folder))
+    while board.active:
+        board.round()
+    (result,) = (event for event in heard if isinstance(event, InfillResult))
+    return result

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +90,14 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, name: str) -> None:
     prepared(folder)
     assert (folder / name).read_bytes() == whole
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_the_runtime_reports_nothing_and_keeps_no_id_of_the_machine(folder: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from sampler.model.onnx_network import OnnxNetwork;"
+        "from tests.support.tiny_gguf import tiny_qwen; OnnxNetwork(Path(sys.argv[1]), tiny_qwen().config, 1)"
+    )
+    environment = {key: value for key, value in os.environ.items() if "TELEMETRY" not in key}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, check=True)
+    assert not list(tmp_path.iterdir())
