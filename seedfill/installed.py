@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 from sampler.model.families import Config, UnknownFamily, recognise
 from sampler.model.tokenizer import Tokenizer
-from sampler.protocol.paths import data_folder, default_model_folder
+from sampler.protocol.paths import default_model_folder, user_models
 from sampler.protocol.regular_files import read_regular
 
 MAX_CONFIG_BYTES = 4 << 20
@@ -40,10 +40,8 @@ class InstalledModel:
 
 def model_folders() -> list[Path]:
     """The default model's folder and those below the data home's `models`, where they exist."""
-    found = sorted((data_folder() / "models").glob("*/config.json"))
-    others = [config for config in found if not config.parent.name.startswith(".")]  # on its way in, or out
-    folders = [default_model_folder(), *(config.parent for config in others)]
-    return [folder for folder in dict.fromkeys(folders) if (folder / "config.json").exists()]
+    folders = dict.fromkeys([default_model_folder(), *user_models()])
+    return [folder for folder in folders if (folder / "config.json").exists()]
 
 
 def read_model(folder: Path) -> InstalledModel:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sampler.protocol.paths import data_folder, default_model_folder
+from sampler.protocol.paths import default_model_folder, models_folder
 from sampler.protocol.regular_files import read_regular
 from sampler.text.rewriting import CONFIDENCE_FLOOR
 
@@ -48,7 +48,7 @@ def model_facts(name: str | None) -> ModelFacts:
 def _folder(name: str | None) -> Path:
     if name is None:
         return default_model_folder()
-    own = data_folder() / "models" / name
+    own = models_folder() / name
     return own if own.is_dir() else Path(name).expanduser()
 
 

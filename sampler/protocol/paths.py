@@ -43,6 +43,17 @@ def data_folder() -> Path:
     return _xdg("XDG_DATA_HOME", ".local/share")
 
 
+def models_folder() -> Path:
+    """Where those models lie, a folder each."""
+    return data_folder() / "models"
+
+
+def user_models() -> list[Path]:
+    """The folders of those models that are there, in order; none that is on its way in or out."""
+    found = sorted(config.parent for config in models_folder().glob("*/config.json"))
+    return [folder for folder in found if not folder.name.startswith(".")]
+
+
 def default_model_folder() -> Path:
     """The model that ships with the package, or the folder that SEEDFILL_MODEL names instead."""
     override = os.environ.get("SEEDFILL_MODEL")

@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sampler.protocol.messages import BadMessage, Candidate, Event, Failure, InfillRequest, InfillResult, Progress
-from sampler.protocol.paths import data_folder, default_model_folder
+from sampler.protocol.paths import default_model_folder, user_models
 from sampler.service.bodies import ClosingStream, read_json
 from sampler.service.dialects import DEFAULT_MODEL, Wanted, read_completion, read_llama
 from sampler.service.guard import error_body, error_response
@@ -154,7 +154,7 @@ def model_names() -> list[str]:
     """The default model by both its names, and the user's models; reads their folders."""
     from sampler.model.checkpoint import ModelError, model_id, read_config
 
-    own = sorted(config.parent.name for config in (data_folder() / "models").glob("*/config.json"))
+    own = [folder.name for folder in user_models()]
     default = default_model_folder()
     try:
         return [DEFAULT_MODEL, model_id(default, read_config(default)), *own]

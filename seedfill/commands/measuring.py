@@ -29,9 +29,9 @@ ThresholdOption = Annotated[float | None, typer.Option(min=0, help="The policy's
 
 def _found(model: Path | None) -> Path | None:
     """The folder of a model that is named by its id."""
-    from sampler.protocol.paths import data_folder
+    from sampler.protocol.paths import models_folder
 
-    own = data_folder() / "models" / model.name if model and len(model.parts) == 1 else None
+    own = models_folder() / model.name if model and len(model.parts) == 1 else None
     return own if own is not None and own.is_dir() else model
 
 

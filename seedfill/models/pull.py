@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sampler.protocol.paths import cache_folder, data_folder
+from sampler.protocol.paths import cache_folder, models_folder
 from seedfill.errors import BadInput, CommandError
 from seedfill.models.catalogue import POCKET, Entry
 from seedfill.models.sources import CHUNK, Fetch, OnBytes, SourceName, Unavailable, from_folder, from_hub, from_registry
@@ -39,7 +39,7 @@ class Pulled:
 
 def model_folder(model_id: str) -> Path:
     """Where a pulled model lies."""
-    return data_folder() / "models" / model_id
+    return models_folder() / model_id
 
 
 def is_installed(entry: Entry) -> bool:

@@ -89,7 +89,9 @@ def serve(home: Home, *options: str) -> tuple[subprocess.Popen[str], str]:
 def loopback() -> Iterator[Loopback]:
     with sampler_home() as home:
         home.patch.setenv("SEEDFILL_MODEL", str(make_tiny_model(home.folder / "tiny")))
-        make_tiny_model(home.folder / "data" / "seedfill" / "models" / "another", seed=1)
+        models = home.folder / "data" / "seedfill" / "models"
+        for name in ("another", ".another.on-its-way"):
+            make_tiny_model(models / name, seed=1)
         home.patch.setenv("XDG_DATA_HOME", str(home.folder / "data"))
         process, line = serve(home, "--openai=0")
         said = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/v1 speaks .* the token in (.*)\.\n", line)
