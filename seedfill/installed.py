@@ -12,13 +12,11 @@ from typing import Any
 
 from safetensors import safe_open
 
-from sampler.model.families import Config, UnknownFamily, recognise
+from sampler.model.families import MAX_CONFIG_BYTES, Config, FamilyProfile, UnknownFamily, model_id, recognise
+from sampler.model.gguf_file import DIRECTORY, is_gguf_folder
 from sampler.model.tokenizer import Tokenizer
 from sampler.protocol.paths import default_model_folder, user_models
 from sampler.protocol.regular_files import read_regular
-
-MAX_CONFIG_BYTES = 4 << 20
-TENSORS = "tensors.json"
 
 
 class DamagedModel(ValueError):
@@ -46,32 +44,12 @@ def model_folders() -> list[Path]:
 
 def read_model(folder: Path) -> InstalledModel:
     """Describe a model folder; raises DamagedModel."""
-    if not (folder / "config.json").exists():
-        raise DamagedModel(f"{folder} is no model's folder: it has no config.json.")
-    try:
-        config = read_config(folder)
-        profile = recognise(config, Tokenizer.load(folder / "tokenizer.json"))
-        n_weights, n_bytes = _size(folder)
-        return InstalledModel(
-            id=_id(folder, config),
-            folder=folder,
-            licence=_licence(folder / "README.md"),
-            parameters=n_weights,
-            bytes=n_bytes,
-            languages=profile.languages,
-        )
-    except UnknownFamily as error:
-        raise DamagedModel(f"{folder} is not a model that can be used: {error}") from None
-    except DamagedModel:
-        raise
-    except Exception as error:  # whatever a stranger's files may bring about is about this one model
-        raise DamagedModel(f"{folder} is damaged ({error}); fetch the model again.") from None
+    return _read(folder)[0]
 
 
 def check_folder(folder: Path) -> dict[str, Any]:
     """What a checkpoint is, by its own files; raises DamagedModel where it cannot be used."""
-    model, config = read_model(folder), read_config(folder)
-    profile = recognise(config, Tokenizer.load(folder / "tokenizer.json"))
+    model, config, profile = _read(folder)
     return {
         "family": profile.name,
         "parameters": model.parameters,
@@ -85,10 +63,35 @@ def check_folder(folder: Path) -> dict[str, Any]:
     }
 
 
+def _read(folder: Path) -> tuple[InstalledModel, Config, FamilyProfile]:
+    """(what a folder says of itself, its config, its family's facts); raises DamagedModel."""
+    if not (folder / "config.json").exists():
+        raise DamagedModel(f"{folder} is no model's folder: it has no config.json.")
+    try:
+        config = read_config(folder)
+        profile = recognise(config, Tokenizer.load(folder / "tokenizer.json"))
+        n_weights, n_bytes = _size(folder)
+        model = InstalledModel(
+            id=model_id(folder, config),
+            folder=folder,
+            licence=_licence(folder / "README.md"),
+            parameters=n_weights,
+            bytes=n_bytes,
+            languages=profile.languages,
+        )
+        return model, config, profile
+    except UnknownFamily as error:
+        raise DamagedModel(f"{folder} is not a model that can be used: {error}") from None
+    except DamagedModel:
+        raise
+    except Exception as error:  # whatever a stranger's files may bring about is about this one model
+        raise DamagedModel(f"{folder} is damaged ({error}); fetch the model again.") from None
+
+
 def _size(folder: Path) -> tuple[int, int]:
     """(weights, bytes of their files); raises DamagedModel where there are none."""
-    if (folder / TENSORS).is_file():  # a GGUF file, whose directory was written down when it was pulled
-        directory = json.loads(read_regular(folder / TENSORS, MAX_CONFIG_BYTES) or b"")
+    if is_gguf_folder(folder):
+        directory = json.loads(read_regular(folder / DIRECTORY, MAX_CONFIG_BYTES) or b"")
         shapes = (place["shape"] for place in directory["tensors"].values())
         return sum(map(prod, shapes)), (folder / directory["file"]).stat().st_size
     files = [file for file in sorted(folder.glob("*.safetensors")) if file.is_file()]
@@ -106,12 +109,6 @@ def read_config(folder: Path) -> Config:
     if not isinstance(config, dict):
         raise ValueError("config.json is no object")
     return config
-
-
-def _id(folder: Path, config: Config) -> str:
-    """The name a model gives itself, else its folder's: what `checkpoint.model_id` says, without torch."""
-    own = config.get("seedfill")
-    return str(own.get("name", folder.name)) if isinstance(own, dict) else folder.name
 
 
 def _shapes(files: Iterable[Path]) -> Iterator[tuple[int, ...]]:

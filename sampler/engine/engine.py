@@ -22,6 +22,7 @@ from sampler.engine.scheduler import CANCELLED, Scheduler, failure, is_out_of_me
 from sampler.engine.turns import Turns
 from sampler.model import checkpoint, devices
 from sampler.model.checkpoint import LoadedModel, ModelError
+from sampler.model.families import model_id
 from sampler.protocol.handshake import ModelHealth
 from sampler.protocol.messages import BadMessage, Event, Failure, InfillRequest
 from sampler.protocol.paths import default_model_folder, models_folder
@@ -275,7 +276,7 @@ class Engine:
 
     def _default_id(self) -> str | None:
         try:
-            return checkpoint.model_id(self._default, checkpoint.read_config(self._default))
+            return model_id(self._default, checkpoint.read_config(self._default))
         except ModelError:
             return None
 

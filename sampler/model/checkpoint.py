@@ -23,17 +23,15 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from sampler.model.backbone import Backbone, BackboneConfig
-from sampler.model.families import Config, FamilyProfile, UnknownFamily, recognise
-from sampler.model.gguf_file import BadGguf
-from sampler.model.gguf_folder import GgufTensors, is_gguf_folder
+from sampler.model.families import MAX_CONFIG_BYTES, Config, FamilyProfile, UnknownFamily, model_id, recognise
+from sampler.model.gguf_file import BadGguf, is_gguf_folder
+from sampler.model.gguf_folder import GgufTensors
 from sampler.model.network import Network
 from sampler.model.tokenizer import Tokenizer
 from sampler.protocol.regular_files import read_regular
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 FLOATS = {"F64", "F32", "F16", "BF16"}
-
-MAX_CONFIG_BYTES = 4 << 20
 _LAYER = re.compile(r"model\.layers\.(\d{1,6})\.")
 
 Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
@@ -103,12 +101,6 @@ def describe(folder: Path) -> Described:
     if tokenizer.vocab_size > config["vocab_size"]:
         raise ModelError(f"{folder.name}: the tokenizer has {tokenizer.vocab_size} tokens, the network fewer.")
     return Described(model_id(folder, config), tokenizer, profile, _number(config, "max_position_embeddings", int))
-
-
-def model_id(folder: Path, config: Config) -> str:
-    """What a model is called: the name it gives itself, else its folder's."""
-    own = config.get("seedfill")
-    return str(own.get("name", folder.name)) if isinstance(own, dict) else folder.name
 
 
 def loaded(

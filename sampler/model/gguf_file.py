@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 READ_TYPES = ("F32", "F16", "BF16", "Q4_K", "Q5_0", "Q6_K", "Q8_0")
 """Tensor types that are read: those of the files in the catalogue, and plain floats."""
 
+DIRECTORY = "tensors.json"
+"""The file of a checkpoint folder that says where the tensors lie in the GGUF file beside it."""
+
 MAX_FIELDS, MAX_TENSORS, MAX_DIMENSIONS = 4_096, 65_536, 4
 CONTROL, USER_DEFINED = 3, 4
 """Kinds of tokens that stand for no text."""
@@ -55,6 +58,11 @@ _LAYER_NAMES = {
 
 class BadGguf(ValueError):
     """A file that cannot be used; its text is one sentence for a person."""
+
+
+def is_gguf_folder(folder: Path) -> bool:
+    """Whether the weights of a checkpoint folder lie in a GGUF file."""
+    return (folder / DIRECTORY).is_file()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

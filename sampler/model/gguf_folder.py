@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sampler.model.gguf_file import READ_TYPES, BadGguf, config_of, open_gguf, tokenizer_of
-
-DIRECTORY = "tensors.json"
+from sampler.model.gguf_file import DIRECTORY, READ_TYPES, BadGguf, config_of, open_gguf, tokenizer_of
 
 
 def write_folder(folder: Path, path: Path, *, name: str, licence: str, languages: Sequence[str]) -> None:
@@ -30,11 +28,6 @@ def write_folder(folder: Path, path: Path, *, name: str, licence: str, languages
     _write(folder / DIRECTORY, {"file": path.name, "tensors": _places(file.tensors)})
     (folder / "README.md").write_text(f"---\nlicense: {licence}\n---\n\n# {name}\n", encoding="utf-8")
     _write(folder / "config.json", config)
-
-
-def is_gguf_folder(folder: Path) -> bool:
-    """Whether the folder's weights lie in a GGUF file."""
-    return (folder / DIRECTORY).is_file()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from sampler.model.attention import Topology
 from sampler.model.backbone import Attention, Backbone, Layer, Mlp, RmsNorm, rotate
 from sampler.model.checkpoint import LoadedModel, OnProgress
 from sampler.model.devices import pick_dtype
-from sampler.model.gguf_folder import is_gguf_folder
+from sampler.model.gguf_file import is_gguf_folder
 from sampler.protocol.handshake import weights_hash
 from sampler.protocol.paths import cache_folder
 

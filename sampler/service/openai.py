@@ -152,7 +152,8 @@ def finished(candidate: Candidate, stop: tuple[str, ...]) -> tuple[str, str]:
 
 def model_names() -> list[str]:
     """The default model by both its names, and the user's models; reads their folders."""
-    from sampler.model.checkpoint import ModelError, model_id, read_config
+    from sampler.model.checkpoint import ModelError, read_config
+    from sampler.model.families import model_id
 
     own = [folder.name for folder in user_models()]
     default = default_model_folder()

@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sampler.model.families import dream, qwen_coder, seedfill
-from sampler.model.families.profile import Config, FamilyProfile, UnknownFamily, Vocabulary
+from sampler.model.families.profile import (
+    MAX_CONFIG_BYTES,
+    Config,
+    FamilyProfile,
+    UnknownFamily,
+    Vocabulary,
+    model_id,
+)
 
 PROFILES: dict[str, Callable[[Config, Vocabulary], FamilyProfile]] = {
     **dict.fromkeys(seedfill.ARCHITECTURES, seedfill.profile),
@@ -17,7 +24,16 @@ PROFILES: dict[str, Callable[[Config, Vocabulary], FamilyProfile]] = {
 }
 """How to describe a checkpoint, by the architecture it declares."""
 
-__all__ = ["PROFILES", "Config", "FamilyProfile", "UnknownFamily", "Vocabulary", "recognise"]
+__all__ = [
+    "MAX_CONFIG_BYTES",
+    "PROFILES",
+    "Config",
+    "FamilyProfile",
+    "UnknownFamily",
+    "Vocabulary",
+    "model_id",
+    "recognise",
+]
 
 
 def recognise(config: Config, vocabulary: Vocabulary) -> FamilyProfile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from sampler.model.families.chat import ChatFrame
@@ -18,9 +19,17 @@ LengthPolicy: TypeAlias = Literal["end-token", "fixed"]
 """How a span finds its length: the model ends it, or several lengths are tried and the surest is taken."""
 
 MAX_VOCABULARY = 1 << 20
+MAX_CONFIG_BYTES = 4 << 20
+"""Of each of a checkpoint's files that say what it is."""
 
 Config: TypeAlias = dict[str, Any]
 """A checkpoint's config.json."""
+
+
+def model_id(folder: Path, config: Config) -> str:
+    """What a model is called: the name it gives itself, else its folder's."""
+    own = config.get("seedfill")
+    return str(own.get("name", folder.name)) if isinstance(own, dict) else folder.name
 
 
 class UnknownFamily(ValueError):
