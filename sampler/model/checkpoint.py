@@ -108,20 +108,25 @@ def loaded(
 ) -> LoadedModel:
     """A network that is already in memory, as a model the sampler can run."""
     weight = backbone.model.embed_tokens.weight
-    is_forbidden = torch.zeros(backbone.config.vocab_size, dtype=torch.bool)
-    is_forbidden[list(profile.forbidden_ids)] = True
     n_bytes = sum(p.numel() * p.element_size() for p in backbone.parameters())
     return LoadedModel(
         id=name,
         backbone=backbone,
         tokenizer=tokenizer,
         profile=profile,
-        is_forbidden=is_forbidden.to(weight.device),
+        is_forbidden=forbidden(profile, backbone.config.vocab_size).to(weight.device),
         max_positions=max_positions,
         n_bytes=n_bytes,
         device=weight.device,
         dtype=weight.dtype,
     )
+
+
+def forbidden(profile: FamilyProfile, vocab_size: int) -> Tensor:
+    """(V,) bool on the CPU: the tokens that are never predicted."""
+    mask = torch.zeros(vocab_size, dtype=torch.bool)
+    mask[list(profile.forbidden_ids)] = True
+    return mask
 
 
 def load_backbone(
@@ -131,13 +136,8 @@ def load_backbone(
     on_progress: OnProgress | None = None,
 ) -> Backbone:
     """The network of a checkpoint, without gradients; raises ModelError with one sentence."""
-    with _open_tensors(folder) as tensors:
-        config = backbone_config(read_config(folder), set(tensors))
-        _check_claims(folder, config, tensors)
-        with torch.device("meta"), _Uninitialised():
-            backbone = Backbone(config)
+    with outline(folder) as (backbone, tensors):
         expected = _expected(backbone)
-        _check(folder, expected, tensors)
         state = {}
         for i, name in enumerate(expected):
             state[name] = tensors[name].get_tensor(name).to(device, dtype, copy=True)
@@ -145,10 +145,11 @@ def load_backbone(
                 raise ModelError(f"{folder.name}: {name} holds numbers that are not finite in {dtype}.")
             if on_progress is not None:
                 on_progress((i + 1) / len(expected))
-    backbone.load_state_dict(state, strict=not config.tie_embeddings, assign=True)
-    if config.tie_embeddings:
+    is_tied = backbone.config.tie_embeddings
+    backbone.load_state_dict(state, strict=not is_tied, assign=True)
+    if is_tied:
         backbone.lm_head.weight = backbone.model.embed_tokens.weight
-    return backbone.requires_grad_(False).eval()
+    return backbone
 
 
 def stamp(folder: Path) -> Stamp:
@@ -162,10 +163,11 @@ def stamp(folder: Path) -> Stamp:
     return tuple(found)
 
 
-def outline(folder: Path) -> tuple[Backbone, Mapping[str, Any]]:
-    """The network of a checkpoint without its weights, on no device, and the open tensors they are in.
+@contextmanager
+def outline(folder: Path) -> Iterator[tuple[Backbone, Mapping[str, Any]]]:
+    """The network of a checkpoint without its weights, on no device, and the tensors they are in, open meanwhile.
 
-    For backends that compute by themselves. Raises ModelError with one sentence.
+    Raises ModelError with one sentence where the tensors are not those of the network.
     """
     with _open_tensors(folder) as tensors:
         config = backbone_config(read_config(folder), set(tensors))
@@ -173,7 +175,7 @@ def outline(folder: Path) -> tuple[Backbone, Mapping[str, Any]]:
         with torch.device("meta"), _Uninitialised():
             backbone = Backbone(config)
         _check(folder, _expected(backbone), tensors)
-        return backbone.requires_grad_(False).eval(), tensors
+        yield backbone.requires_grad_(False).eval(), tensors
 
 
 def memory_needed(folder: Path, dtype: torch.dtype) -> int:

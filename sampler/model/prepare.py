@@ -7,8 +7,7 @@ laid out once as a CPU's matrix products want them; torch's own `linear` does it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from sampler.model import checkpoint
 from sampler.model.attention import Topology
 from sampler.model.backbone import Attention, Backbone, Layer, Mlp, RmsNorm, rotate
-from sampler.model.checkpoint import LoadedModel, OnProgress
+from sampler.model.checkpoint import LoadedModel, ModelError, OnProgress
 from sampler.model.devices import pick_dtype
 from sampler.model.gguf_file import is_gguf_folder
 from sampler.protocol.handshake import weights_hash
@@ -48,32 +47,43 @@ def load_quantised(folder: Path, on_progress: OnProgress | None = None) -> Loade
     from sampler.model.onnx_network import OnnxNetwork, prepare_files
 
     about = checkpoint.describe(folder)
-    backbone, tensors = checkpoint.outline(folder)
+    files = cache_folder() / "kernels" / weights_hash(folder)
+    with checkpoint.outline(folder) as (backbone, tensors):
+        weights = _finite(folder, tensors, on_progress)
+        try:
+            prepare_files(files, backbone.config, weights)
+            network = OnnxNetwork(files, backbone.config, torch.get_num_threads())
+        except OSError as error:
+            raise ModelError(f"{files} cannot be written ({error.strerror}): make room there.") from None
+    return LoadedModel(
+        id=about.id,
+        backbone=backbone,
+        tokenizer=about.tokenizer,
+        profile=about.profile,
+        is_forbidden=checkpoint.forbidden(about.profile, backbone.config.vocab_size),
+        max_positions=about.max_positions,
+        n_bytes=network.n_bytes,
+        device=torch.device("cpu"),
+        dtype=torch.int8,
+        served_by=network,
+    )
+
+
+def _finite(folder: Path, tensors: Mapping[str, Any], on_progress: OnProgress | None) -> Callable[[str], Any]:
+    """Reads a tensor by its name; raises ModelError where one of its numbers is none."""
     n_read = 0
 
     def weights(name: str) -> Any:
         nonlocal n_read
         found = tensors[name].get_tensor(name)
         if not found.isfinite().all():
-            raise checkpoint.ModelError(f"{folder.name}: {name} holds numbers that are not finite.")
+            raise ModelError(f"{folder.name}: {name} holds numbers that are not finite.")
         n_read += 1
         if on_progress is not None:
             on_progress(min(n_read / (len(tensors) + 2), 1.0))
         return found.numpy()
 
-    files = cache_folder() / "kernels" / weights_hash(folder)
-    try:
-        prepare_files(files, backbone.config, weights)
-        network = OnnxNetwork(files, backbone.config, torch.get_num_threads())
-    except OSError as error:
-        raise checkpoint.ModelError(f"{files} cannot be written ({error.strerror}): make room there.") from None
-    model = checkpoint.loaded(about.id, backbone, about.tokenizer, about.profile, about.max_positions)
-    cpu = torch.device("cpu")
-    is_forbidden = torch.zeros(backbone.config.vocab_size, dtype=torch.bool)
-    is_forbidden[list(about.profile.forbidden_ids)] = True
-    return replace(
-        model, served_by=network, device=cpu, dtype=torch.int8, is_forbidden=is_forbidden, n_bytes=network.n_bytes
-    )
+    return weights
 
 
 class JoinedAttention(nn.Module):
