@@ -46,3 +46,5 @@ POLICIES: dict[Policy, DecodingPolicy] = {
 }
 CHECKED: tuple[Policy, ...] = tuple(name for name, policy in POLICIES.items() if policy.is_checked)
 """Policies that need a family with a causal reading."""
+TOKEN_BY_TOKEN: tuple[Policy, ...] = tuple(name for name, policy in POLICIES.items() if policy.block_size == 1)
+"""Policies that ask no network to fill a mask."""

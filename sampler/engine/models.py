@@ -35,18 +35,16 @@ class Models:
         self.device = device
         self.budget_bytes = budget_bytes or _default_budget(device)
         self.notices: list[str] = []
-        self._loaded: OrderedDict[Path, LoadedModel] = OrderedDict()
-        self._stamps: dict[Path, checkpoint.Stamp] = {}
-        """What the folders' files were when they were read."""
+        self._loaded: OrderedDict[Path, Read] = OrderedDict()
 
     def get(self, folder: Path) -> LoadedModel:
         """The model of a folder, which is loaded."""
         self._loaded.move_to_end(folder)
-        return self._loaded[folder]
+        return self._loaded[folder].model
 
     def is_loaded(self, folder: Path) -> bool:
         """Whether using the folder's model costs no time: it is in memory, and what lies on disk is still the same."""
-        return folder in self._loaded and self._stamps.get(folder) == checkpoint.stamp(folder)
+        return folder in self._loaded and self._loaded[folder].stamp == checkpoint.stamp(folder)
 
     def move_to_cpu(self, folder: Path, on_progress: checkpoint.OnProgress | None = None) -> LoadedModel:
         """Run the folder's model on the CPU from now on, and say so."""
@@ -55,9 +53,8 @@ class Models:
             sentence = f"{folder.name} does not fit on {self.device}: it runs on the CPU."
             _log.warning(sentence)
             self.notices.append(sentence)
-        self._stamps[folder] = checkpoint.stamp(folder)
-        self._loaded[folder] = prepare.load(folder, torch.device("cpu"), on_progress)
-        return self._loaded[folder]
+        self._loaded[folder] = read = _read(folder, torch.device("cpu"), on_progress)
+        return read.model
 
     def list(self) -> tuple[ModelHealth, ...]:
         """The loaded models."""
@@ -69,12 +66,12 @@ class Models:
                 dtype=str(model.dtype).removeprefix("torch."),
                 loaded=True,
             )
-            for model in list(self._loaded.values())
+            for model, _ in list(self._loaded.values())
         )
 
     def clear(self, busy: Busy = frozenset()) -> None:
         """Drop every model that is not busy."""
-        self._loaded = OrderedDict((path, m) for path, m in self._loaded.items() if m in busy)
+        self._loaded = OrderedDict((path, read) for path, read in self._loaded.items() if read.model in busy)
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -86,12 +83,11 @@ class Models:
 
     def read(self, folder: Path, on_progress: checkpoint.OnProgress) -> Read:
         """Read the folder's model without keeping it, on any thread. Raises ModelError, or torch's own errors."""
-        stamp = checkpoint.stamp(folder)
-        return Read(prepare.load(folder, self.device, on_progress), stamp)
+        return _read(folder, self.device, on_progress)
 
     def keep(self, folder: Path, read: Read) -> None:
         """Take in a model that was read."""
-        self._loaded[folder], self._stamps[folder] = read.model, read.stamp
+        self._loaded[folder] = read
 
     def load_after_all(self, folder: Path, busy: Busy) -> None:
         """Memory ended: load without other models, then on the CPU."""
@@ -110,12 +106,18 @@ class Models:
                 f"{folder.name} needs {n_bytes >> 20} MiB, models may take {self.budget_bytes >> 20} MiB:"
                 " choose a smaller model or raise the memory budget."
             )
-        for path, model in list(self._loaded.items()):
-            if sum(m.n_bytes for m in self._loaded.values()) + n_bytes <= self.budget_bytes:
+        for path, (model, _) in list(self._loaded.items()):
+            if sum(read.model.n_bytes for read in self._loaded.values()) + n_bytes <= self.budget_bytes:
                 return
             if model not in busy:
                 del self._loaded[path]
         gc.collect()
+
+
+def _read(folder: Path, device: torch.device, on_progress: checkpoint.OnProgress | None) -> Read:
+    """The stamp is taken first: files that change meanwhile are then read again."""
+    stamp = checkpoint.stamp(folder)
+    return Read(prepare.load(folder, device, on_progress), stamp)
 
 
 def _default_budget(device: torch.device) -> int:

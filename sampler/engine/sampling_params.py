@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sampler.decoding.policies import CHECKED, POLICIES
+from sampler.decoding.policies import CHECKED, POLICIES, TOKEN_BY_TOKEN
 from sampler.decoding.unmask import EDIT_THRESHOLD, Sampling
 from sampler.model.checkpoint import LoadedModel
 from sampler.model.families import FamilyProfile
@@ -12,8 +12,6 @@ from sampler.protocol.messages import BadMessage, Edit, InfillRequest, Policy
 
 CANDIDATE_TEMPERATURE = 0.8
 """Of all candidates but the first, where the request names none."""
-TOKEN_BY_TOKEN: tuple[Policy, ...] = ("sequential", "lookup")
-"""Policies that ask no network to fill a mask."""
 
 
 def check(request: InfillRequest, model: LoadedModel) -> None:
@@ -24,7 +22,7 @@ def check(request: InfillRequest, model: LoadedModel) -> None:
     if request.policy is not None and request.policy not in POLICIES:
         raise BadMessage(f"There is no policy {request.policy!r}: choose one of {', '.join(POLICIES)}.")
     if request.policy not in (None, *TOKEN_BY_TOKEN) and profile.infill is not None:
-        raise BadMessage(f"The model {model.id} fills no masks: choose {' or '.join(TOKEN_BY_TOKEN)}.")
+        raise BadMessage(f"The model {model.id} fills no masks: choose {' or '.join(reversed(TOKEN_BY_TOKEN))}.")
     if request.edit is not None:
         _check_edit(request, request.edit, profile, model)
 

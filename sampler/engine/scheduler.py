@@ -28,12 +28,7 @@ from sampler.engine.truncation import clipped
 from sampler.engine.turns import alternating
 from sampler.model.checkpoint import LoadedModel, ModelError
 from sampler.model.kv_cache import ContextSlot, SlotCache
-from sampler.protocol.messages import (
-    BadMessage,
-    Failure,
-    Finish,
-    InfillRequest,
-)
+from sampler.protocol.messages import BadMessage, Failure, Finish, InfillRequest
 
 MAX_ROWS = 32
 """Rows of one forward."""
