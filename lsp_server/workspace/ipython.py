@@ -74,7 +74,7 @@ def _commands(text: str) -> Iterator[tuple[int, int]]:
     waiting, at = _Ahead(text), 0
     while at < len(text):
         if _COMMAND.match(text, at):
-            end = _line_end(text, at, len(text))
+            end = _line_end(text, at)
             yield at, end
             waiting.skip(end)
         else:
@@ -112,10 +112,10 @@ def _statement_end(text: str, start: int, waiting: _Ahead) -> int:
             depth = max(depth + (1 if token.opened in "([{" else -1), 0)
         end = token.end
         waiting.step()
-    return len(text) if depth else _line_end(text, end, len(text))
+    return len(text) if depth else _line_end(text, end)
 
 
-def _line_end(text: str, start: int, stop: int) -> int:
+def _line_end(text: str, start: int) -> int:
     """Where a line has ended that goes on at `start`, backslashes before line ends looked through."""
-    found = _LINE_END.search(text, start, stop)
-    return found.end() if found else stop
+    found = _LINE_END.search(text, start)
+    return found.end() if found else len(text)

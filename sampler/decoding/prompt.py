@@ -173,8 +173,7 @@ class InPlace(_Prompt):
 
         Where the old code is the start, a span knows it: what the model writes there too is taken at once.
         """
-        edges = [0, *(edge for lock in edit.locks for edge in lock), len(edit.selection)]
-        locked, free = _free_stretches([edit.selection[a:b] for a, b in pairwise(edges)])
+        locked, free = _free_stretches(_stretches(edit))
         old = self.tokenizer.encode_batch(free)
         changes = [change for change in self.profile.length_changes if change <= self.request.max_tokens]
         pieces = self.tokenizer.encode_batch(list(locked))
@@ -241,12 +240,17 @@ def _old_code(edit: Edit, tokenizer: Tokenizer, end_id: int) -> OldCode:
 
     Where the last characters are locked the end is too: nothing comes between them.
     """
-    edges = [0, *(edge for lock in edit.locks for edge in lock), len(edit.selection)]
     old = OldCode([], [])
-    for i, tokens in enumerate(tokenizer.encode_batch([edit.selection[a:b] for a, b in pairwise(edges)])):
+    for i, tokens in enumerate(tokenizer.encode_batch(_stretches(edit))):
         old.tokens += tokens
         old.is_locked += [i % 2 == 1] * len(tokens)
     return OldCode([*old.tokens, end_id], [*old.is_locked, any(a < b == len(edit.selection) for a, b in edit.locks)])
+
+
+def _stretches(edit: Edit) -> list[str]:
+    """The selection cut at the edges of locks: stretches that are free and locked in turn."""
+    edges = [0, *(edge for lock in edit.locks for edge in lock), len(edit.selection)]
+    return [edit.selection[a:b] for a, b in pairwise(edges)]
 
 
 def _free_stretches(stretches: list[str]) -> tuple[tuple[str, ...], list[str]]:

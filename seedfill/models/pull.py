@@ -15,7 +15,7 @@ from typing import Literal
 from sampler.protocol.paths import cache_folder, models_folder
 from seedfill.errors import BadInput, CommandError
 from seedfill.models.catalogue import POCKET, Entry
-from seedfill.models.sources import CHUNK, Fetch, OnBytes, SourceName, Unavailable, from_folder, from_hub, from_registry
+from seedfill.models.sources import Fetch, OnBytes, SourceName, Unavailable, from_folder, from_hub, from_registry
 
 GGUF, ORIGIN = "model.gguf", "origin.json"
 SPARE_BYTES = 64 << 20
@@ -73,7 +73,7 @@ def pull(entry: Entry, sources: dict[SourceName, Fetch], on_bytes: OnBytes) -> P
 
 
 def remove(entry: Entry) -> None:
-    """Delete a pulled model and what was computed from it; raises BadInput where there is none."""
+    """Delete a pulled model, though not what the cache keeps of it; raises BadInput where there is none."""
     folder = model_folder(entry.id)
     if entry.id == POCKET:
         raise BadInput("The pocket model is part of the package: it cannot be removed.")
@@ -174,11 +174,8 @@ def _make_room(entry: Entry, staging: Path) -> None:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _in_words(error: OSError, staging: Path) -> str:
