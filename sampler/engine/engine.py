@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sampler.engine.failures import CANCELLED, failure, is_out_of_memory
 from sampler.engine.job import Job
 from sampler.engine.loader import Abandoned, Load, Loader
 from sampler.engine.memory import give_back
 from sampler.engine.models import Busy, Models, Read
-from sampler.engine.scheduler import CANCELLED, Scheduler, failure, is_out_of_memory
+from sampler.engine.scheduler import Scheduler
 from sampler.engine.turns import Turns
 from sampler.model import checkpoint, devices
 from sampler.model.checkpoint import LoadedModel, ModelError

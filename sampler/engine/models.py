@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 import psutil
 import torch
 
-from sampler.engine.scheduler import is_out_of_memory
+from sampler.engine.failures import is_out_of_memory
 from sampler.model import checkpoint, devices, prepare
 from sampler.model.checkpoint import LoadedModel, ModelError
 from sampler.protocol.handshake import ModelHealth

@@ -13,22 +13,21 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from weakref import WeakKeyDictionary
 
-import torch
-
 from sampler.decoding.canvas import Canvas
 from sampler.decoding.denoise import Row, denoise_step, read_context, start_row, stop
 from sampler.decoding.forks import N_FORKS, forks, may_fork, prune, share_drafts
 from sampler.decoding.prompt import canvases
 from sampler.decoding.stopping import Stopping, errors_around, is_open_ended
+from sampler.engine.failures import CANCELLED, failure, is_out_of_memory
 from sampler.engine.instruction_nll import surprise
 from sampler.engine.job import Job
 from sampler.engine.results import result, show_progress
 from sampler.engine.sampling_params import check, sampling_of
 from sampler.engine.truncation import clipped
 from sampler.engine.turns import alternating
-from sampler.model.checkpoint import LoadedModel, ModelError
+from sampler.model.checkpoint import LoadedModel
 from sampler.model.kv_cache import ContextSlot, SlotCache
-from sampler.protocol.messages import BadMessage, Failure, Finish, InfillRequest
+from sampler.protocol.messages import Finish, InfillRequest
 
 MAX_ROWS = 32
 """Rows of one forward."""
@@ -192,28 +191,6 @@ def _rows(request: InfillRequest, model: LoadedModel, found: Sequence[Canvas], s
         for row in rows:
             row.stopping = Stopping(model.tokenizer, errors, row.canvas.begins)
     return rows
-
-
-CANCELLED = Failure(kind="cancelled", message="The request was cancelled.")
-
-
-def failure(error: Exception) -> Failure:
-    """What to tell of an error, in one sentence."""
-    if isinstance(error, BadMessage):
-        return Failure(kind="bad_input", message=str(error))
-    if isinstance(error, ModelError):
-        return Failure(kind="failed", message=str(error))
-    if is_out_of_memory(error):
-        return Failure(kind="failed", message="Memory ran out: choose a smaller model or fewer candidates.")
-    return Failure(kind="failed", message=f"The sampler failed ({type(error).__name__}: {error}); its log has more.")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch or Python could not get memory, on whatever device."""
-    texts = ("out of memory", "not enough memory", "can't allocate memory")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(text in str(error).lower() for text in texts)
-    )
 
 
 def _is_strange(request: InfillRequest, model: LoadedModel) -> bool:

@@ -158,11 +158,12 @@ def test_the_file_does_not_grow_for_ever(tmp_path: Path) -> None:
     assert (tmp_path / OLDER).exists()
 
 
-def test_a_folder_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_does_no_harm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
     statistics = Statistics(tmp_path / "file")
     statistics.note("shown", language="python", ms=1.0)
     statistics.note("shown", language="python", ms=1.0)
+    assert len(caplog.records) == 1
 
 
 def test_percentiles() -> None:

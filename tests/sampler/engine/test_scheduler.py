@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sampler.decoding import denoise
 from sampler.engine import scheduler
+from sampler.engine.failures import failure, is_out_of_memory
 from sampler.engine.job import Job
 from sampler.engine.scheduler import MAX_ROWS, Scheduler
 from sampler.model import checkpoint
@@ -417,10 +418,10 @@ def test_slots_go_with_their_model(tmp_path: Path) -> None:
 
 
 def test_out_of_memory_is_recognised() -> None:
-    assert scheduler.is_out_of_memory(MemoryError())
-    assert scheduler.is_out_of_memory(RuntimeError("DefaultCPUAllocator: not enough memory: you tried"))
-    assert not scheduler.is_out_of_memory(RuntimeError("shape mismatch"))
-    assert "Memory ran out" in scheduler.failure(MemoryError()).message
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("DefaultCPUAllocator: not enough memory: you tried"))
+    assert not is_out_of_memory(RuntimeError("shape mismatch"))
+    assert "Memory ran out" in failure(MemoryError()).message
 
 
 def test_a_profile_may_set_the_default_policy(model: LoadedModel) -> None:
