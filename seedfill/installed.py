@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,15 +11,14 @@ from typing import Any
 
 from safetensors import safe_open
 
-from sampler.model.families import MAX_CONFIG_BYTES, Config, FamilyProfile, UnknownFamily, model_id, recognise
-from sampler.model.gguf_file import DIRECTORY, is_gguf_folder
+from sampler.model.families import FamilyProfile, UnknownFamily, model_id, recognise
+from sampler.model.folder import ModelError, read_config
+from sampler.model.gguf_directory import is_gguf_folder, read_directory
 from sampler.model.tokenizer import Tokenizer
 from sampler.protocol.paths import default_model_folder, user_models
 from sampler.protocol.regular_files import read_regular
 
-
-class DamagedModel(ValueError):
-    """A model folder that cannot be used; its text is one sentence for a person."""
+MAX_CARD_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,13 +41,18 @@ def model_folders() -> list[Path]:
 
 
 def read_model(folder: Path) -> InstalledModel:
-    """Describe a model folder; raises DamagedModel."""
+    """Describe a model folder; raises ModelError."""
     return _read(folder)[0]
 
 
 def check_folder(folder: Path) -> dict[str, Any]:
-    """What a checkpoint is, by its own files; raises DamagedModel where it cannot be used."""
-    model, config, profile = _read(folder)
+    """What a checkpoint is, by its own files; raises ModelError where it cannot be used."""
+    from sampler.model import checkpoint
+
+    model, profile = _read(folder)
+    about = checkpoint.describe(folder)
+    with checkpoint.outline(folder):
+        pass
     return {
         "family": profile.name,
         "parameters": model.parameters,
@@ -57,58 +60,45 @@ def check_folder(folder: Path) -> dict[str, Any]:
         "layout": profile.layout,
         "mask_id": profile.mask_id,
         "block_size": profile.block_size,
-        "context_length": config.get("max_position_embeddings"),
+        "context_length": about.max_positions,
         "languages": list(profile.languages),
-        "complaints": [],
+        "complaints": [] if model.licence else ["its README.md names no licence"],
     }
 
 
-def _read(folder: Path) -> tuple[InstalledModel, Config, FamilyProfile]:
-    """(what a folder says of itself, its config, its family's facts); raises DamagedModel."""
-    if not (folder / "config.json").exists():
-        raise DamagedModel(f"{folder} is no model's folder: it has no config.json.")
+def _read(folder: Path) -> tuple[InstalledModel, FamilyProfile]:
+    """(what a folder says of itself, its family's facts); raises ModelError."""
+    config = read_config(folder)
     try:
-        config = read_config(folder)
         profile = recognise(config, Tokenizer.load(folder / "tokenizer.json"))
         n_weights, n_bytes = _size(folder)
-        model = InstalledModel(
-            id=model_id(folder, config),
-            folder=folder,
-            licence=_licence(folder / "README.md"),
-            parameters=n_weights,
-            bytes=n_bytes,
-            languages=profile.languages,
-        )
-        return model, config, profile
+        licence = _licence(folder / "README.md")
     except UnknownFamily as error:
-        raise DamagedModel(f"{folder} is not a model that can be used: {error}") from None
-    except DamagedModel:
+        raise ModelError(f"{folder} is not a model that can be used: {error}") from None
+    except ModelError:
         raise
     except Exception as error:  # whatever a stranger's files may bring about is about this one model
-        raise DamagedModel(f"{folder} is damaged ({error}); fetch the model again.") from None
+        raise ModelError(f"{folder} is damaged ({error}); fetch the model again.") from None
+    model = InstalledModel(
+        id=model_id(folder, config),
+        folder=folder,
+        licence=licence,
+        parameters=n_weights,
+        bytes=n_bytes,
+        languages=profile.languages,
+    )
+    return model, profile
 
 
 def _size(folder: Path) -> tuple[int, int]:
-    """(weights, bytes of their files); raises DamagedModel where there are none."""
+    """(weights, bytes of their files); raises ModelError where there are none."""
     if is_gguf_folder(folder):
-        directory = json.loads(read_regular(folder / DIRECTORY, MAX_CONFIG_BYTES) or b"")
-        shapes = (place["shape"] for place in directory["tensors"].values())
-        return sum(map(prod, shapes)), (folder / directory["file"]).stat().st_size
+        directory = read_directory(folder)
+        return sum(prod(place.shape) for place in directory.tensors.values()), directory.path.stat().st_size
     files = [file for file in sorted(folder.glob("*.safetensors")) if file.is_file()]
     if not files:
-        raise DamagedModel(f"{folder} holds no weights; fetch the model again.")
+        raise ModelError(f"{folder} holds no weights; fetch the model again.")
     return sum(map(prod, _shapes(files))), sum(file.stat().st_size for file in files)
-
-
-def read_config(folder: Path) -> Config:
-    """config.json of a model's folder, without torch; raises ValueError or OSError."""
-    try:
-        config = json.loads(read_regular(folder / "config.json", MAX_CONFIG_BYTES, follow=True) or b"")
-    except RecursionError:
-        raise ValueError("config.json is nested too deep") from None
-    if not isinstance(config, dict):
-        raise ValueError("config.json is no object")
-    return config
 
 
 def _shapes(files: Iterable[Path]) -> Iterator[tuple[int, ...]]:
@@ -120,7 +110,6 @@ def _shapes(files: Iterable[Path]) -> Iterator[tuple[int, ...]]:
 
 def _licence(card: Path) -> str | None:
     """The licence that the model card's first lines name."""
-    if not card.is_file():
-        return None
-    match = re.search(r"^license: *(\S+)", card.read_text(encoding="utf-8"), re.MULTILINE)
-    return match[1] if match else None
+    head = read_regular(card, MAX_CARD_BYTES, follow=True) or b""
+    match = re.search(r"^license: *(\S{1,40})", head.decode("utf-8", "replace"), re.MULTILINE)
+    return match[1] if match and match[1].isprintable() else None

@@ -21,9 +21,10 @@ from sampler.engine.memory import give_back
 from sampler.engine.models import Busy, Models, Read
 from sampler.engine.scheduler import Scheduler
 from sampler.engine.turns import Turns
-from sampler.model import checkpoint, devices
-from sampler.model.checkpoint import LoadedModel, ModelError
+from sampler.model import devices
+from sampler.model.checkpoint import LoadedModel
 from sampler.model.families import model_id
+from sampler.model.folder import ModelError, read_config
 from sampler.protocol.handshake import ModelHealth
 from sampler.protocol.messages import BadMessage, Event, Failure, InfillRequest
 from sampler.protocol.paths import default_model_folder, models_folder
@@ -277,7 +278,7 @@ class Engine:
 
     def _default_id(self) -> str | None:
         try:
-            return model_id(self._default, checkpoint.read_config(self._default))
+            return model_id(self._default, read_config(self._default))
         except ModelError:
             return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sampler.model.checkpoint import ModelError
+from sampler.model.folder import ModelError
 from sampler.protocol.messages import BadMessage, Failure
 
 CANCELLED = Failure(kind="cancelled", message="The request was cancelled.")

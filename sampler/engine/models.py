@@ -13,7 +13,8 @@ import torch
 
 from sampler.engine.failures import is_out_of_memory
 from sampler.model import checkpoint, devices, prepare
-from sampler.model.checkpoint import LoadedModel, ModelError
+from sampler.model.checkpoint import LoadedModel
+from sampler.model.folder import ModelError
 from sampler.protocol.handshake import ModelHealth
 
 Busy: TypeAlias = frozenset[LoadedModel]

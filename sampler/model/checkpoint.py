@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,23 +24,20 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from sampler.model.backbone import Backbone, BackboneConfig
-from sampler.model.families import MAX_CONFIG_BYTES, Config, FamilyProfile, UnknownFamily, model_id, recognise
-from sampler.model.gguf_file import BadGguf, is_gguf_folder
+from sampler.model.families import Config, FamilyProfile, UnknownFamily, model_id, recognise
+from sampler.model.folder import ModelError, number, read_config, read_object, tokenizer_config
+from sampler.model.gguf_directory import is_gguf_folder
 from sampler.model.gguf_folder import GgufTensors
 from sampler.model.network import Network
 from sampler.model.tokenizer import Tokenizer
-from sampler.protocol.regular_files import read_regular
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 FLOATS = {"F64", "F32", "F16", "BF16"}
+MAX_INDEX_BYTES = 16 << 20
 _LAYER = re.compile(r"model\.layers\.(\d{1,6})\.")
 
 Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
 OnProgress = Callable[[float], None]
-
-
-class ModelError(ValueError):
-    """A checkpoint that cannot be used; its text is one sentence for a person."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -90,7 +88,7 @@ class Described:
 def describe(folder: Path) -> Described:
     """What belongs to the network of a checkpoint; raises ModelError with one sentence."""
     config = read_config(folder)
-    _number(config, "vocab_size", int)
+    number(config, "vocab_size", int)
     try:
         tokenizer = Tokenizer.load(folder / "tokenizer.json")
         profile = recognise({**config, "tokenizer_config": tokenizer_config(folder)}, tokenizer)
@@ -100,7 +98,7 @@ def describe(folder: Path) -> Described:
         raise ModelError(str(error)) from None
     if tokenizer.vocab_size > config["vocab_size"]:
         raise ModelError(f"{folder.name}: the tokenizer has {tokenizer.vocab_size} tokens, the network fewer.")
-    return Described(model_id(folder, config), tokenizer, profile, _number(config, "max_position_embeddings", int))
+    return Described(model_id(folder, config), tokenizer, profile, number(config, "max_position_embeddings", int))
 
 
 def loaded(
@@ -186,58 +184,24 @@ def memory_needed(folder: Path, dtype: torch.dtype) -> int:
     return n_weights * dtype.itemsize
 
 
-def read_config(folder: Path) -> Config:
-    """config.json of a checkpoint; raises ModelError with one sentence."""
-    if not folder.is_dir():
-        raise ModelError(f"There is no model at {folder}: name a folder with config.json and safetensors.")
-    path = folder / "config.json"
-    try:
-        data = read_regular(path, MAX_CONFIG_BYTES, follow=True)
-        if data is None:
-            raise ModelError(f"{folder} is no model: it has no config.json.")
-        config = json.loads(data)
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}).") from None
-    except ModelError:
-        raise
-    except (ValueError, RecursionError):
-        raise ModelError(f"{path} is not valid JSON: fetch the model again.") from None
-    if not isinstance(config, dict):
-        raise ModelError(f"{path} is not a JSON object: fetch the model again.")
-    return config
-
-
-def tokenizer_config(folder: Path) -> Config:
-    """tokenizer_config.json of a checkpoint, with the chat template where it lies apart; empty where there is none."""
-    try:
-        found = json.loads(read_regular(folder / "tokenizer_config.json", MAX_CONFIG_BYTES, follow=True) or b"{}")
-        template = read_regular(folder / "chat_template.jinja", MAX_CONFIG_BYTES, follow=True)
-    except (OSError, ValueError, RecursionError):
-        found, template = {}, None
-    settings: Config = found if isinstance(found, dict) else {}
-    if template is not None:
-        settings["chat_template"] = template.decode("utf-8", "replace")
-    return settings
-
-
 def backbone_config(config: Config, names: set[str]) -> BackboneConfig:
     """The network's shape from config.json and the tensors that are there; raises ModelError with one sentence."""
     for key, plain in (("hidden_act", "silu"), ("use_sliding_window", False), ("mlp_bias", False)):
         if config.get(key, plain) != plain:
-            raise ModelError(f"config.json asks for {key} {config[key]!r}, which is not supported.")
-    n_heads = _number(config, "num_attention_heads", int)
-    hidden = _number(config, "hidden_size", int)
+            raise ModelError(f"config.json asks for {key} {reprlib.repr(config[key])}, which is not supported.")
+    n_heads = number(config, "num_attention_heads", int)
+    hidden = number(config, "hidden_size", int)
     first = "model.layers.0.self_attn."
     return BackboneConfig(
-        vocab_size=_number(config, "vocab_size", int),
+        vocab_size=number(config, "vocab_size", int),
         hidden_size=hidden,
-        intermediate_size=_number(config, "intermediate_size", int),
-        n_layers=_number(config, "num_hidden_layers", int),
+        intermediate_size=number(config, "intermediate_size", int),
+        n_layers=number(config, "num_hidden_layers", int),
         n_heads=n_heads,
-        n_kv_heads=_number(config, "num_key_value_heads", int, n_heads),
-        head_dim=_number(config, "head_dim", int, hidden // n_heads),
+        n_kv_heads=number(config, "num_key_value_heads", int, n_heads),
+        head_dim=number(config, "head_dim", int, hidden // n_heads),
         rope_theta=_rope_theta(config),
-        norm_eps=_number(config, "rms_norm_eps", float, 1e-6),
+        norm_eps=number(config, "rms_norm_eps", float, 1e-6),
         qkv_bias=f"{first}q_proj.bias" in names,
         qk_norm=f"{first}q_norm.weight" in names,
         tie_embeddings=bool(config.get("tie_word_embeddings")) and "lm_head.weight" not in names,
@@ -296,14 +260,19 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a checkpoint; raises ModelError where one is missing."""
     names = [WEIGHTS]
     if (folder / INDEX).is_file():
-        try:
-            names = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError):
-            raise ModelError(f"{folder / INDEX} is damaged: fetch the model again.") from None
+        files = read_object(folder, INDEX, MAX_INDEX_BYTES).get("weight_map")
+        if not isinstance(files, dict) or not all(map(_is_file_name, files.values())):
+            raise ModelError(f"{folder / INDEX} is damaged: fetch the model again.")
+        names = sorted(set(files.values()))
     missing = next((name for name in names if not (folder / name).is_file()), None)
     if missing:
         raise ModelError(f"{folder} has no {missing}: only safetensors are read; fetch the model again.")
     return [folder / name for name in names]
+
+
+def _is_file_name(name: object) -> bool:
+    """Whether an index names a file beside itself, and leads nowhere else."""
+    return isinstance(name, str) and name.isprintable() and Path(name).name == name
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
@@ -334,23 +303,16 @@ def _open_tensors(folder: Path) -> Iterator[dict[str, Any]]:
     with ExitStack() as files:
         tensors: dict[str, Any] = {}
         if is_gguf_folder(folder):
-            stored = _gguf_tensors(folder)
+            stored = GgufTensors(folder)
             yield dict.fromkeys(stored.keys(), stored)
             return
         for path in weight_files(folder):
             try:
                 file = files.enter_context(safe_open(str(path), framework="pt"))
-            except (SafetensorError, OSError) as error:
+            except (SafetensorError, OSError, MemoryError, RuntimeError) as error:  # too long to be mapped
                 raise ModelError(f"{path} is truncated or damaged ({error}): fetch the model again.") from None
             tensors |= dict.fromkeys(file.keys(), file)
         yield tensors
-
-
-def _gguf_tensors(folder: Path) -> GgufTensors:
-    try:
-        return GgufTensors(folder)
-    except BadGguf as error:
-        raise ModelError(str(error)) from None
 
 
 def _expected(backbone: Backbone) -> dict[str, tuple[int, ...]]:
@@ -367,12 +329,16 @@ def _check_claims(folder: Path, config: BackboneConfig, tensors: Mapping[str, An
     if config.n_layers > len(layers) + 1:  # one layer too many is named by its tensors
         raise ModelError(f"{folder.name}: config.json claims {config.n_layers:,} layers, the files hold {len(layers)}.")
     embedding = "model.embed_tokens.weight"
-    rows = tensors[embedding].get_slice(embedding).get_shape()[0] if embedding in tensors else config.vocab_size
+    shapes = {name: tensors[name].get_slice(name).get_shape() for name in tensors}
+    rows = (shapes.get(embedding) or [config.vocab_size])[0]
     if config.vocab_size != rows:
         raise ModelError(f"{folder.name}: config.json claims {config.vocab_size:,} tokens, the files hold {rows:,}.")
-    widest = max((math.prod(tensors[name].get_slice(name).get_shape()) for name in tensors), default=0)
-    if config.hidden_size * max(config.intermediate_size, config.hidden_size) > 64 * max(widest, 1):
+    widest = max(map(math.prod, shapes.values()), default=0)
+    widths = (config.hidden_size, config.intermediate_size, config.n_heads * config.head_dim)
+    if config.n_kv_heads > config.n_heads or config.hidden_size * max(widths) > 64 * max(widest, 1):
         raise ModelError(f"{folder.name}: config.json claims wider layers than the files hold.")
+    if config.n_heads % config.n_kv_heads or config.head_dim % 2:
+        raise ModelError(f"{folder.name}: config.json claims heads that cannot be shared out.")
 
 
 def _check(folder: Path, expected: dict[str, tuple[int, ...]], tensors: Mapping[str, Any]) -> None:
@@ -394,19 +360,15 @@ def _check(folder: Path, expected: dict[str, tuple[int, ...]], tensors: Mapping[
 def _rope_theta(config: Config) -> float:
     """The rotation's base, which newer configs keep under rope_parameters; scaled rotations are refused."""
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if not isinstance(rope, dict):
+        raise ModelError(f"config.json must give the rotation as an object, not {reprlib.repr(rope)}.")
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind != "default":
-        raise ModelError(f"config.json asks for {kind!r} rope scaling, which is not supported.")
-    theta: float = _number({**config, **rope}, "rope_theta", float, 10_000.0)
+        raise ModelError(f"config.json asks for {reprlib.repr(kind)} rope scaling, which is not supported.")
+    theta: float = number({**config, **rope}, "rope_theta", float, 10_000.0)
+    if theta < 1:
+        raise ModelError(f"config.json must give 'rope_theta' as at least 1, not {theta}.")
     return theta
-
-
-def _number(config: Config, key: str, kind: type[Any], default: Any = None) -> Any:
-    value = config.get(key)
-    value = default if value is None else value
-    if not isinstance(value, int | kind) or isinstance(value, bool) or value <= 0:
-        raise ModelError(f"config.json must give {key!r} as a positive number, not {value!r}.")
-    return kind(value)
 
 
 def _ignore(_: object) -> None:

@@ -15,18 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sampler.model.families.profile import Config
+from sampler.model.folder import ModelError
+from sampler.model.gguf_directory import MAX_DIMENSIONS, READ_TYPES
 
 if TYPE_CHECKING:
     from gguf import GGUFReader, ReaderTensor
     from tokenizers import Tokenizer as Bpe
 
-READ_TYPES = ("F32", "F16", "BF16", "Q4_K", "Q5_0", "Q6_K", "Q8_0")
-"""Tensor types that are read: those of the files in the catalogue, and plain floats."""
-
-DIRECTORY = "tensors.json"
-"""The file of a checkpoint folder that says where the tensors lie in the GGUF file beside it."""
-
-MAX_FIELDS, MAX_TENSORS, MAX_DIMENSIONS = 4_096, 65_536, 4
+MAX_FIELDS, MAX_TENSORS = 4_096, 65_536
 CONTROL, USER_DEFINED = 3, 4
 """Kinds of tokens that stand for no text."""
 
@@ -56,15 +52,6 @@ _LAYER_NAMES = {
 }
 
 
-class BadGguf(ValueError):
-    """A file that cannot be used; its text is one sentence for a person."""
-
-
-def is_gguf_folder(folder: Path) -> bool:
-    """Whether the weights of a checkpoint folder lie in a GGUF file."""
-    return (folder / DIRECTORY).is_file()
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class GgufFile:
     """An open file: its fields by name, and its tensors by the names that Hugging Face's checkpoints give them."""
@@ -79,7 +66,7 @@ class GgufFile:
 
 
 def open_gguf(path: Path) -> GgufFile:
-    """Read a file's directory; its weights are mapped into memory. Raises BadGguf with one sentence."""
+    """Read a file's directory; its weights are mapped into memory. Raises ModelError with one sentence."""
     from gguf import GGUFReader
 
     size = _check_header(path)
@@ -87,15 +74,15 @@ def open_gguf(path: Path) -> GgufFile:
         reader = GGUFReader(path)
         fields = {name: field.contents() for name, field in reader.fields.items()}
     except Exception as error:  # the package raises whatever numpy, struct or its own enums do
-        raise BadGguf(f"{path} is damaged ({type(error).__name__}: {error}): fetch it again.") from None
+        raise ModelError(f"{path} is damaged ({type(error).__name__}: {error}): fetch it again.") from None
     return GgufFile(path, fields, _named(path, reader, size))
 
 
 def config_of(file: GgufFile) -> Config:
-    """The shape under Hugging Face's keys, as config.json has it. Raises BadGguf."""
+    """The shape under Hugging Face's keys, as config.json has it. Raises ModelError."""
     architecture = file.fields.get("general.architecture")
     if architecture != "qwen2":
-        raise BadGguf(f"{file.path} holds a network of kind {architecture!r}: only qwen2 is read from GGUF files.")
+        raise ModelError(f"{file.path} holds a network of kind {architecture!r}: only qwen2 is read from GGUF files.")
     return {
         "architectures": ["Qwen2ForCausalLM"],
         "model_type": "qwen2",
@@ -115,28 +102,28 @@ def config_of(file: GgufFile) -> Config:
 
 
 def tokenizer_of(file: GgufFile) -> Bpe:
-    """The file's byte-level BPE. Raises BadGguf where it is of another kind."""
+    """The file's byte-level BPE. Raises ModelError where it is of another kind."""
     from tokenizers import AddedToken, Regex, decoders, normalizers, pre_tokenizers
     from tokenizers import Tokenizer as Bpe
     from tokenizers.models import BPE
 
     kind = file.fields.get("tokenizer.ggml.model"), file.fields.get("tokenizer.ggml.pre")
     if kind != ("gpt2", "qwen2"):
-        raise BadGguf(f"{file.path} has a tokenizer of kind {kind!r}: only Qwen2's is read from GGUF files.")
+        raise ModelError(f"{file.path} has a tokenizer of kind {kind!r}: only Qwen2's is read from GGUF files.")
     texts, kinds = file.fields.get("tokenizer.ggml.tokens"), file.fields.get("tokenizer.ggml.token_type")
     merges = file.fields.get("tokenizer.ggml.merges")
     if not isinstance(texts, list) or not isinstance(kinds, list) or not isinstance(merges, list):
-        raise BadGguf(f"{file.path} lacks its tokenizer: fetch it again.")
+        raise ModelError(f"{file.path} lacks its tokenizer: fetch it again.")
     vocabulary = {text: i for i, text in enumerate(texts)}
     if len(vocabulary) != len(texts) or len(kinds) != len(texts):
-        raise BadGguf(f"{file.path} has a damaged tokenizer: fetch it again.")
+        raise ModelError(f"{file.path} has a damaged tokenizer: fetch it again.")
     special = [text for text, kind in zip(texts, kinds, strict=True) if kind in (CONTROL, USER_DEFINED)]
     used = len(texts) - sum(1 for _ in itertools.takewhile(_is_unused, reversed(list(zip(texts, kinds, strict=True)))))
     try:
         pairs = [_pair(merge) for merge in merges]
         bpe = Bpe(BPE({text: i for text, i in vocabulary.items() if i < used}, pairs))
     except Exception as error:  # the Rust library raises bare Exception
-        raise BadGguf(f"{file.path} has a damaged tokenizer ({error}): fetch it again.") from None
+        raise ModelError(f"{file.path} has a damaged tokenizer ({error}): fetch it again.") from None
     bpe.normalizer = normalizers.NFC()
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -150,17 +137,17 @@ def tokenizer_of(file: GgufFile) -> Bpe:
 
 
 def _check_header(path: Path) -> int:
-    """The file's size; raises BadGguf where its first words cannot be those of a file that is read here."""
+    """The file's size; raises ModelError where its first words cannot be those of a file that is read here."""
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
             magic, version, n_tensors, n_fields = struct.unpack("<4sIQQ", stream.read(24))
     except (OSError, struct.error) as error:
-        raise BadGguf(f"{path} cannot be read as a GGUF file ({error}).") from None
+        raise ModelError(f"{path} cannot be read as a GGUF file ({error}).") from None
     if magic != b"GGUF" or version != 3:
-        raise BadGguf(f"{path} is no GGUF file of version 3.")
+        raise ModelError(f"{path} is no GGUF file of version 3.")
     if n_tensors > MAX_TENSORS or n_fields > MAX_FIELDS:
-        raise BadGguf(f"{path} is damaged: it claims {n_tensors} tensors and {n_fields} fields; fetch it again.")
+        raise ModelError(f"{path} is damaged: it claims {n_tensors} tensors and {n_fields} fields; fetch it again.")
     return size
 
 
@@ -170,19 +157,21 @@ def _named(path: Path, reader: GGUFReader, size: int) -> dict[str, ReaderTensor]
     end = 0
     for tensor in sorted(reader.tensors, key=lambda t: int(t.data_offset)):
         if tensor.tensor_type.name not in READ_TYPES:
-            raise BadGguf(f"{path} stores {tensor.name} as {tensor.tensor_type.name}, which is not read.")
+            raise ModelError(f"{path} stores {tensor.name} as {tensor.tensor_type.name}, which is not read.")
         shape = [int(n) for n in tensor.shape]
         if not 1 <= len(shape) <= MAX_DIMENSIONS or math.prod(shape) <= 0 or int(tensor.data_offset) < end:
-            raise BadGguf(f"{path} is damaged: {tensor.name} lies over another tensor or has no shape; fetch it again.")
+            raise ModelError(
+                f"{path} is damaged: {tensor.name} lies over another tensor or has no shape; fetch it again."
+            )
         end = int(tensor.data_offset) + int(tensor.n_bytes)
         if end > size:
-            raise BadGguf(f"{path} is cut off: {tensor.name} ends behind it; fetch it again.")
+            raise ModelError(f"{path} is cut off: {tensor.name} ends behind it; fetch it again.")
         name = _hugging_face_name(tensor.name)
         if name is None or name in tensors:
-            raise BadGguf(f"{path} has a tensor {tensor.name} that no known shape has.")
+            raise ModelError(f"{path} has a tensor {tensor.name} that no known shape has.")
         tensors[name] = tensor
     if "model.embed_tokens.weight" not in tensors:
-        raise BadGguf(f"{path} has no embedding: it is no language model.")
+        raise ModelError(f"{path} has no embedding: it is no language model.")
     return tensors
 
 
@@ -197,14 +186,14 @@ def _hugging_face_name(name: str) -> str | None:
 def _count(file: GgufFile, key: str) -> int:
     value = file.fields.get(f"qwen2.{key}")
     if not isinstance(value, int) or not 0 < value < 1 << 31:
-        raise BadGguf(f"{file.path} must give qwen2.{key} as a positive number, not {value!r}.")
+        raise ModelError(f"{file.path} must give qwen2.{key} as a positive number, not {value!r}.")
     return value
 
 
 def _positive(file: GgufFile, key: str) -> float:
     value = file.fields.get(f"qwen2.{key}")
     if not isinstance(value, int | float) or not 0 < value < 1e12:
-        raise BadGguf(f"{file.path} must give qwen2.{key} as a positive number, not {value!r}.")
+        raise ModelError(f"{file.path} must give qwen2.{key} as a positive number, not {value!r}.")
     return float(f"{value:.7g}")  # stored as a float32: 1e-6 is 9.99999997e-7 in there
 
 

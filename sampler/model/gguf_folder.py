@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from sampler.model.gguf_file import DIRECTORY, READ_TYPES, BadGguf, config_of, open_gguf, tokenizer_of
+from sampler.model.gguf_directory import DIRECTORY, read_directory
+from sampler.model.gguf_file import config_of, open_gguf, tokenizer_of
 
 
 def write_folder(folder: Path, path: Path, *, name: str, licence: str, languages: Sequence[str]) -> None:
-    """Write beside the file at `path`, which lies in `folder`, what a checkpoint says of itself. Raises BadGguf."""
+    """Write beside the file at `path`, which lies in `folder`, what a checkpoint says of itself. Raises ModelError."""
     file = open_gguf(path)
     config = config_of(file) | {"seedfill": {"name": name, "languages": list(languages)}}
     tokenizer_of(file).save(str(folder / "tokenizer.json"))
@@ -47,15 +48,9 @@ class GgufTensors:
     """The tensors of such a folder, read as an open safetensors file is, dequantised to float32."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            directory = json.loads((folder / DIRECTORY).read_text(encoding="utf-8"))
-            self._path = folder / Path(directory["file"]).name
-            self._tensors = {name: _Place(**place) for name, place in directory["tensors"].items()}
-            self._bytes = np.memmap(self._path, dtype=np.uint8, mode="r")
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise BadGguf(f"{folder} is damaged ({type(error).__name__}): pull the model again.") from None
-        for name, place in self._tensors.items():
-            place.check(self._path, name, len(self._bytes))
+        directory = read_directory(folder)
+        self._path, self._tensors = directory.path, directory.tensors
+        self._bytes = np.memmap(self._path, dtype=np.uint8, mode="r")
 
     def keys(self) -> list[str]:
         """The tensors' names."""
@@ -76,20 +71,6 @@ class GgufTensors:
             stored = stored.view(np.float32 if place.type == "F32" else np.float16)
         weights = dequantize(stored.reshape(place.shape[0], -1), kind)
         return torch.from_numpy(np.array(weights, dtype=np.float32).reshape(place.shape))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Place:
-    """Where a tensor lies in the file, and how it is stored."""
-
-    type: str
-    offset: int
-    n_bytes: int
-    shape: list[int]
-
-    def check(self, path: Path, name: str, size: int) -> None:
-        if self.type not in READ_TYPES or not 0 <= self.offset <= self.offset + self.n_bytes <= size:
-            raise BadGguf(f"{path} is damaged: {name} is not where it should be; pull the model again.")
 
 
 def _places(tensors: Any) -> dict[str, dict[str, Any]]:

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from sampler.model import checkpoint
 from sampler.model.attention import Topology
 from sampler.model.backbone import Attention, Backbone, Layer, Mlp, RmsNorm, rotate
-from sampler.model.checkpoint import LoadedModel, ModelError, OnProgress
+from sampler.model.checkpoint import LoadedModel, OnProgress
 from sampler.model.devices import pick_dtype
-from sampler.model.gguf_file import is_gguf_folder
+from sampler.model.folder import ModelError
+from sampler.model.gguf_directory import is_gguf_folder
 from sampler.protocol.handshake import weights_hash
 from sampler.protocol.paths import cache_folder
 

@@ -6,16 +6,25 @@ The reserved tokens and their ids are frozen: every trained weight depends on th
 from __future__ import annotations
 
 import json
+import reprlib
 from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer as Bpe
 
+from sampler.model.split_patterns import is_quick
 from sampler.protocol.regular_files import read_regular
 
-MAX_BYTES = 64 << 20
+MAX_BYTES = 48 << 20
+MAX_VOCABULARY = 1 << 20
+UNUSED = ("padding", "truncation", "post_processor")
+"""What a file says of rows and lengths is not for us: the tokens of a text are those that it is made of."""
+SPLITS = ("ByteLevel", "Digits", "Split")
 NORMALISERS = frozenset({"NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents"})
 MAX_HOLES = 8
 N_SPARE = 24
@@ -54,18 +63,20 @@ class Tokenizer:
         if data is None:
             raise FileNotFoundError(f"There is no tokenizer at {path}.")
         try:
-            _check(data)
-            return cls(Bpe.from_str(data.decode("utf-8")))
-        except (Exception, RecursionError) as error:  # the Rust library raises bare Exception
+            with _no_panic():
+                return cls(_built(data))
+        except Exception as error:  # the Rust library raises bare Exception
             raise ValueError(f"{path} is not a tokenizer: {error}") from None
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`. A lone surrogate, which no encoding of text can carry, is read as U+FFFD."""
-        return list(self._bpe.encode(_scalars(text), add_special_tokens=False).ids)
+        with _no_panic():
+            return list(self._bpe.encode(_scalars(text), add_special_tokens=False).ids)
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         """`encode` of several texts, on all cores."""
-        encodings = self._bpe.encode_batch_fast([_scalars(text) for text in texts], add_special_tokens=False)
+        with _no_panic():
+            encodings = self._bpe.encode_batch_fast([_scalars(text) for text in texts], add_special_tokens=False)
         return [list(encoding.ids) for encoding in encodings]
 
     def decode(self, ids: list[int]) -> str:
@@ -130,15 +141,70 @@ class Tokenizer:
         self._bpe.save(str(path))
 
 
-def _check(data: bytes) -> None:
-    """Raise ValueError for what may turn a letter into a book: some normalisers write whatever they like."""
+@contextmanager
+def _no_panic() -> Iterator[None]:
+    """A panic of the Rust library is no Exception, and would end whoever meets it: here it is a ValueError."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError(f"the tokenizer gave up: {error}") from None
+
+
+def _built(data: bytes) -> Bpe:
+    """The byte-level BPE of a tokenizer.json, as far as it says how letters become tokens.
+
+    Raises ValueError for another kind, and for what may turn a letter into a book or a line into an hour.
+    """
     if len(data) > MAX_BYTES:
         raise ValueError(f"it has more than {MAX_BYTES >> 20} MB")
-    normaliser = json.loads(data).get("normalizer") or {}
-    steps = normaliser.get("normalizers", []) if normaliser.get("type") == "Sequence" else [normaliser]
-    for step in steps:
-        if step and step.get("type") not in NORMALISERS:
-            raise ValueError(f"its normalizer {step.get('type')!r} is not one that only spells letters otherwise")
+    said = json.loads(data)
+    _check_normaliser(said.get("normalizer"))
+    _check_splits(said.get("pre_tokenizer"))
+    model = said["model"]
+    if model.get("type", "BPE") != "BPE":
+        raise ValueError(f"its model {reprlib.repr(model['type'])} is not BPE")
+    if any(said.get(key) for key in UNUSED) or model.get("dropout"):
+        said |= {**dict.fromkeys(UNUSED), "model": model | {"dropout": None}}
+        data = json.dumps(said).encode()
+    return _whole(Bpe.from_str(data.decode("utf-8")))
+
+
+def _whole(bpe: Bpe) -> Bpe:
+    """`bpe`, whose ids count from 0 to the last and whose tokens write bytes; raises ValueError."""
+    ids, added = bpe.get_vocab(with_added_tokens=True), bpe.get_added_tokens_decoder()
+    if not 0 < len(ids) <= MAX_VOCABULARY or max(ids.values()) >= len(ids):
+        raise ValueError(f"it has {len(ids):,} tokens with ids up to {max(ids.values(), default=0):,}")
+    odd = next((text for text, i in ids.items() if i not in added and not _BYTE_OF.keys() >= set(text)), None)
+    if odd is not None:
+        raise ValueError(f"its token {reprlib.repr(odd)} stands for no bytes")
+    return bpe
+
+
+def _check_normaliser(normaliser: Any) -> None:
+    for step in _steps(normaliser, "normalizers"):
+        if step.get("type") not in NORMALISERS:
+            said = reprlib.repr(step.get("type"))
+            raise ValueError(f"its normalizer {said} is not one that only spells letters otherwise")
+
+
+def _check_splits(pre_tokenizer: Any) -> None:
+    for step in _steps(pre_tokenizer, "pretokenizers"):
+        if step.get("type") not in SPLITS:
+            raise ValueError(f"its pre-tokenizer {reprlib.repr(step.get('type'))} is not one of {', '.join(SPLITS)}")
+        pattern = step.get("pattern", {}).get("Regex", "")
+        if not is_quick(pattern):
+            raise ValueError(f"its pattern {reprlib.repr(pattern)} may take for ever")
+
+
+def _steps(said: Any, parts: str) -> list[dict[str, Any]]:
+    """The steps that a part of the pipeline consists of."""
+    if not said:
+        return []
+    return list(said[parts]) if said.get("type") == "Sequence" else [said]
 
 
 def _scalars(text: str) -> str:

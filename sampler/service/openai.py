@@ -152,8 +152,8 @@ def finished(candidate: Candidate, stop: tuple[str, ...]) -> tuple[str, str]:
 
 def model_names() -> list[str]:
     """The default model by both its names, and the user's models; reads their folders."""
-    from sampler.model.checkpoint import ModelError, read_config
     from sampler.model.families import model_id
+    from sampler.model.folder import ModelError, read_config
 
     own = [folder.name for folder in user_models()]
     default = default_model_folder()

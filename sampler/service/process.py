@@ -33,6 +33,7 @@ GRACE_S = 10
 EXIT_FAILED = 1
 
 _log = logging.getLogger("sampler")
+_log.addHandler(logging.NullHandler())  # what is said before there is a log is on standard error already
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

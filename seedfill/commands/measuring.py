@@ -111,11 +111,12 @@ def own_engine(model: Path | None, device: str) -> Iterator[Any]:
 
 def _check(folder: Path) -> None:
     """Complain of a folder that holds no model now, not once for each task."""
-    from seedfill.installed import DamagedModel, read_model
+    from sampler.model.folder import ModelError
+    from seedfill.installed import read_model
 
     try:
         read_model(folder)
-    except DamagedModel as error:
+    except ModelError as error:
         raise BadInput(str(error)) from None
 
 

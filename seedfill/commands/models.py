@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seedfill.commands.output import JsonOption, complain, print_json, stderr_console, stdout_console
-from seedfill.errors import BadInput
+from seedfill.errors import BadInput, CommandError
 
 if TYPE_CHECKING:
     from sampler.protocol.handshake import Health
@@ -100,17 +100,19 @@ def check_model(
 
     Example: seedfill models check sampler/weights
     """
-    from seedfill.installed import DamagedModel, check_folder
+    from sampler.model.folder import ModelError
+    from seedfill.installed import check_folder
 
     try:
         found = check_folder(path)
-    except DamagedModel as error:
+    except ModelError as error:
         raise BadInput(str(error)) from None
     if as_json:
         print_json(found)
     else:
         for key, value in found.items():
-            print(f"{key}: {value if not isinstance(value, list) else ', '.join(value) or 'none'}")
+            said = value if not isinstance(value, list) else ", ".join(value) or "none"
+            print(f"{key}: {said}")
 
 
 @contextmanager
@@ -129,20 +131,24 @@ def running_service() -> Health | None:
     """How the shared service does; None when none runs. Never starts one."""
     import asyncio
 
-    from sampler.protocol.client import SamplerClient
+    from sampler.protocol.client import SamplerClient, SamplerError
 
     async def ask() -> Health | None:
         async with SamplerClient() as sampler:
             return await sampler.health()
 
-    return asyncio.run(ask())
+    try:
+        return asyncio.run(ask())
+    except SamplerError as error:
+        raise CommandError(str(error)) from None
 
 
 def installed_models(health: Health | None) -> tuple[list[dict[str, Any]], list[str]]:
     """A JSON object for each usable model, and a sentence for each that cannot be used."""
     import psutil
 
-    from seedfill.installed import DamagedModel, model_folders, read_model
+    from sampler.model.folder import ModelError
+    from seedfill.installed import model_folders, read_model
 
     loaded = {model.id for model in health.models if model.loaded} if health else set()
     available = psutil.virtual_memory().available
@@ -150,7 +156,7 @@ def installed_models(health: Health | None) -> tuple[list[dict[str, Any]], list[
     for folder in model_folders():
         try:
             model = read_model(folder)
-        except DamagedModel as error:
+        except ModelError as error:
             problems.append(str(error))
             continue
         is_loaded = model.id in loaded
@@ -161,6 +167,7 @@ def installed_models(health: Health | None) -> tuple[list[dict[str, Any]], list[
 
 def _show(models: list[dict[str, Any]]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     if not models:
         print("No model is installed.")
@@ -171,11 +178,11 @@ def _show(models: list[dict[str, Any]]) -> None:
         table.add_column(heading)
     for model in models:
         table.add_row(
-            model["id"],
+            Text(model["id"]),
             f"{model['parameters'] / 1e6:.1f} M",
             f"{model['bytes'] / 1e6:.0f} MB",
-            model["licence"] or "not stated",
-            ", ".join(model["languages"]) or "any",
+            Text(model["licence"] or "not stated"),
+            Text(", ".join(model["languages"]) or "any"),
             "yes" if model["loaded"] else "no",
             "yes" if model["fits"] else "no",
         )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sampler.protocol.sentences import one_line
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -36,7 +38,7 @@ def stderr_console() -> Console:
 
 def complain(sentence: str) -> None:
     """Say on stderr, in one line, why the command ends."""
-    print(f"seedfill: {' '.join(sentence.split())}", file=sys.stderr)
+    print(f"seedfill: {one_line(sentence, most=None)}", file=sys.stderr)
 
 
 def _finite(value: Any) -> Any:

@@ -121,7 +121,7 @@ def _fetched(
 
 def _install(entry: Entry, path: Path, source: SourceName, staging: Path) -> None:
     """Make the model's folder beside its place, then put it there in one step."""
-    from sampler.model.gguf_file import BadGguf
+    from sampler.model.folder import ModelError
     from sampler.model.gguf_folder import write_folder
 
     target = model_folder(entry.id)
@@ -139,7 +139,7 @@ def _install(entry: Entry, path: Path, source: SourceName, staging: Path) -> Non
         if target.exists():
             shutil.rmtree(target)
         fresh.rename(target)
-    except BadGguf as error:
+    except ModelError as error:
         raise PullFailed(str(error)) from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -149,7 +149,7 @@ def _compute_once(entry: Entry) -> None:
     """Compute what the CPU's network needs of the weights, so that the first request need not wait for it."""
     import torch
 
-    from sampler.model.checkpoint import ModelError
+    from sampler.model.folder import ModelError
     from sampler.model.prepare import load_quantised
 
     try:

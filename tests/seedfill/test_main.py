@@ -148,7 +148,7 @@ def test_a_closed_pipe_is_no_crash() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["doctor"], ["fill", "a.py", "--at", "1:1"], ["stop"], ["models", "list"], ["stats"], ["explain"]],
+    [["doctor"], ["fill", "a.py", "--at", "1:1"], ["stop"], ["models", "list"], ["stats"], ["explain"], ["serve"]],
     ids=" ".join,
 )
 def test_without_a_home_it_is_one_sentence(
@@ -162,7 +162,7 @@ def test_without_a_home_it_is_one_sentence(
     (tmp_path / "a.py").touch()
     assert cli.run(arguments) == 1
     (sentence,) = capsys.readouterr().err.strip().splitlines()
-    assert "There is no home folder: set HOME" in sentence
+    assert sentence.removeprefix("seedfill: ").startswith("There is no home folder: set HOME")
 
 
 def _nobody(uid: int) -> NoReturn:

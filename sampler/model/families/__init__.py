@@ -10,11 +10,13 @@ from collections.abc import Callable
 from sampler.model.families import dream, qwen_coder, seedfill
 from sampler.model.families.profile import (
     MAX_CONFIG_BYTES,
+    MAX_NAME,
     Config,
     FamilyProfile,
     UnknownFamily,
     Vocabulary,
     model_id,
+    token_ids,
 )
 
 PROFILES: dict[str, Callable[[Config, Vocabulary], FamilyProfile]] = {
@@ -45,6 +47,14 @@ def recognise(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
     names = [str(name) for name in declared] if isinstance(declared, list) else []
     for name in names:
         if name in PROFILES:
-            return PROFILES[name](config, vocabulary)
-    said = f"declares {', '.join(names)}" if names else "declares no architecture"
+            return _checked(PROFILES[name](config, vocabulary), vocabulary)
+    said = f"declares {', '.join(names)[:MAX_NAME]}" if names else "declares no architecture"
     raise UnknownFamily(f"The checkpoint {said}; the sampler runs {', '.join(PROFILES)}.")
+
+
+def _checked(profile: FamilyProfile, vocabulary: Vocabulary) -> FamilyProfile:
+    """The profile, whose tokens there are; raises UnknownFamily."""
+    for token in token_ids(profile):
+        if not 0 <= token < vocabulary.vocab_size:
+            raise UnknownFamily(f"config.json names token {token}; the tokenizer has {vocabulary.vocab_size}.")
+    return profile

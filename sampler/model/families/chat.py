@@ -12,8 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sampler.protocol.sentences import one_line
+
 TIMEOUT_S = 10.0
-MAX_BYTES = 1 << 20
+MAX_BYTES = 64 << 10
 """Of a rendered template."""
 
 _log = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ def chat_frame(settings: dict[str, Any]) -> ChatFrame | None:
     try:
         text = _rendered(template, names)
     except Exception as error:  # a template may do anything wrong that a program may
-        _log.warning("the chat template cannot be used: %s", error)
+        _log.warning("the chat template cannot be used: %s", one_line(str(error)))
         return None
     before, asked, rest = text.partition(_ASKED)
     between, answered, after = rest.partition(_ANSWERED)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import math
+import reprlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeGuard
 
 from sampler.model.families.chat import ChatFrame
 from sampler.protocol.messages import Policy
+from sampler.protocol.sentences import one_line
 
 Topology: TypeAlias = Literal["context-causal", "full"]
 """Who attends to whom. context-causal: context and committed tokens causally, only live blocks both ways."""
@@ -21,6 +24,9 @@ LengthPolicy: TypeAlias = Literal["end-token", "fixed"]
 MAX_VOCABULARY = 1 << 20
 MAX_CONFIG_BYTES = 4 << 20
 """Of each of a checkpoint's files that say what it is."""
+MAX_NAME = 100
+"""Characters of a name that is shown."""
+MAX_SETTING = 10**12
 
 Config: TypeAlias = dict[str, Any]
 """A checkpoint's config.json."""
@@ -29,7 +35,13 @@ Config: TypeAlias = dict[str, Any]
 def model_id(folder: Path, config: Config) -> str:
     """What a model is called: the name it gives itself, else its folder's."""
     own = config.get("seedfill")
-    return str(own.get("name", folder.name)) if isinstance(own, dict) else folder.name
+    name = own.get("name") if isinstance(own, dict) else None
+    return name if is_name(name) else one_line(folder.name, MAX_NAME)
+
+
+def is_name(name: object) -> TypeGuard[str]:
+    """Whether something may be shown as a name: a few printable characters."""
+    return isinstance(name, str) and name.isprintable() and 0 < len(name) <= MAX_NAME
 
 
 class UnknownFamily(ValueError):
@@ -146,8 +158,25 @@ def special(vocabulary: Vocabulary, name: str) -> int:
 def setting(config: Config, key: str, kind: type[Any], default: Any = None) -> Any:
     """A value of config.json; raises UnknownFamily where it is missing (no default) or of another kind."""
     value = config.get(key, default)
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) < MAX_SETTING:
         return float(value)
-    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
-        raise UnknownFamily(f"config.json must give {key!r} as {kind.__name__}, not {value!r}.")
+    is_one = isinstance(value, kind) and isinstance(value, bool) is (kind is bool)
+    if not is_one or (kind is float and not math.isfinite(value)):
+        raise UnknownFamily(f"config.json must give {key!r} as {kind.__name__}, not {reprlib.repr(value)}.")
     return value
+
+
+def languages(config: Config) -> tuple[str, ...]:
+    """The languages that a checkpoint names; raises UnknownFamily where they are no names."""
+    named = setting(config, "languages", list, [])
+    if not all(map(is_name, named)):
+        raise UnknownFamily("config.json must give 'languages' as a list of names.")
+    return tuple(named)
+
+
+def token_ids(profile: FamilyProfile) -> Iterator[int]:
+    """All ids that a profile names, but for the forbidden ones."""
+    yield from (profile.mask_id, *profile.end_ids, *profile.edit_ids)
+    yield from (i for i in (profile.begin_id, profile.live_marker_id) if i is not None)
+    if profile.infill is not None:
+        yield from astuple(profile.infill)

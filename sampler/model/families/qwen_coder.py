@@ -13,6 +13,7 @@ from sampler.model.families.profile import (
     InfillTokens,
     UnknownFamily,
     Vocabulary,
+    languages,
     setting,
     special,
     unwritable,
@@ -39,7 +40,6 @@ def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
     except UnknownFamily:
         raise UnknownFamily("The tokenizer has no <|fim_middle|> and its kin: these weights cannot fill in.") from None
     own = config.get("seedfill")
-    languages = setting(own, "languages", list, []) if isinstance(own, dict) else []
     return FamilyProfile(
         name="qwen-coder",
         topology="context-causal",
@@ -63,5 +63,5 @@ def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
             file=special(vocabulary, "<|file_sep|>"),
         ),
         forbidden_ids=unwritable(vocabulary, setting(config, "vocab_size", int), keep=ends),
-        languages=tuple(str(language) for language in languages),
+        languages=languages(own) if isinstance(own, dict) else (),
     )

@@ -12,6 +12,8 @@ import sys
 
 CPU_S = 2
 MEMORY_BYTES = 512 << 20
+MAX_CHARACTERS = 1 << 20
+"""More than any template that is used writes."""
 
 
 def main() -> None:
@@ -26,7 +28,8 @@ def main() -> None:
     )
     environment.globals["raise_exception"] = _refuse
     template = environment.from_string(asked["template"])
-    sys.stdout.write(template.render(messages=asked["messages"], add_generation_prompt=False, **asked["names"]))
+    text = template.render(messages=asked["messages"], add_generation_prompt=False, **asked["names"])
+    sys.stdout.write(text[:MAX_CHARACTERS])
 
 
 def _refuse(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import get_args
 
 from sampler.model.families.profile import (
@@ -9,6 +10,7 @@ from sampler.model.families.profile import (
     FamilyProfile,
     UnknownFamily,
     Vocabulary,
+    languages,
     setting,
     special,
     unwritable,
@@ -35,8 +37,12 @@ def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
     if not 1 <= block_size <= MAX_BLOCK:
         raise UnknownFamily(f"config.json must give 'block_size' from 1 to {MAX_BLOCK}, not {block_size}.")
     if policy not in get_args(Policy):
-        raise UnknownFamily(f"config.json names the policy {policy!r}, which is none of {', '.join(get_args(Policy))}.")
+        known = ", ".join(get_args(Policy))
+        raise UnknownFamily(f"config.json names the policy {reprlib.repr(policy)}, which is none of {known}.")
     can_edit = setting(own, "edits", bool, False)
+    threshold = setting(own, "threshold", float) if "threshold" in own else None
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise UnknownFamily(f"config.json must give 'threshold' from 0 to 1, not {threshold}.")
     edit_threshold = setting(own, "edit_threshold", float) if "edit_threshold" in own else None
     if edit_threshold is not None and not (can_edit and 0 < edit_threshold <= 1):
         raise UnknownFamily("config.json may give 'edit_threshold' above 0 and up to 1, and only with 'edits': true.")
@@ -53,7 +59,7 @@ def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
         causal_reading=True,
         length_policy="end-token",
         policy=policy,
-        threshold=setting(own, "threshold", float) if "threshold" in own else None,
+        threshold=threshold,
         mask_id=special(vocabulary, "<mask>"),
         end_id=end_id,
         expand_id=special(vocabulary, "<expand>") if can_edit else None,
@@ -62,5 +68,5 @@ def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
         surprise_ceiling=setting(own, "surprise_ceiling", float) if "surprise_ceiling" in own else None,
         live_marker_id=special(vocabulary, LIVE_MARKER),
         forbidden_ids=unwritable(vocabulary, setting(config, "vocab_size", int), keep=[end_id]),
-        languages=tuple(setting(own, "languages", list)),
+        languages=languages(own),
     )

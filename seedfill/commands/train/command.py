@@ -172,7 +172,7 @@ def average(
     as_json: Json = False,
 ) -> None:
     """Write the mean of several checkpoints' weights: those of one run, or of a trunk and its branch."""
-    from sampler.model.checkpoint import ModelError
+    from sampler.model.folder import ModelError
     from seedfill.training.loop import averaging
 
     try:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from sampler.model.devices import wait_passively
+from sampler.model.folder import ModelError
 from sampler.protocol.paths import default_model_folder
 from seedfill.errors import BadInput, CommandError
 
@@ -69,7 +70,7 @@ def forward_time(
     try:
         chosen = devices.pick_device(device)
         loaded = checkpoint.load(model or default_model_folder(), chosen, devices.pick_dtype(chosen))
-    except (devices.NoDevice, checkpoint.ModelError) as error:
+    except (devices.NoDevice, ModelError) as error:
         raise BadInput(str(error)) from None
     found = paper_figures.relative_times(paper_figures.forward_times(loaded, context, repeats))
     if plot is not None:

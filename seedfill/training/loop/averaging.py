@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from sampler.model import checkpoint
+from sampler.model.folder import read_config
 from sampler.model.tokenizer import Tokenizer
 from seedfill.training.loop.own_model import MAX_POSITIONS
 
@@ -38,7 +39,7 @@ def average(folders: Sequence[Path], shares: Sequence[float], out: Path) -> dict
         for name, weight in mean.named_parameters():
             stacked = torch.stack([part[name] for part in parts])
             weight.copy_(torch.einsum("n,n...->...", torch.tensor(shares) / sum(shares), stacked))
-    said = dict(checkpoint.read_config(folders[0])["seedfill"])
+    said = dict(read_config(folders[0])["seedfill"])
     said["averaged"] = _shares(map(_label, folders), shares)
     tokenizer = Tokenizer.load(folders[0] / "tokenizer.json")
     checkpoint.save(out, mean, tokenizer, max_positions=MAX_POSITIONS, dtype=torch.bfloat16, seedfill=said)
@@ -55,5 +56,5 @@ def _shares(labels: Iterable[str], shares: Sequence[float]) -> dict[str, float]:
 
 def _label(folder: Path) -> str:
     """The recipe and step that a checkpoint comes from."""
-    said = checkpoint.read_config(folder).get("seedfill", {})
+    said = read_config(folder).get("seedfill", {})
     return f"{said.get('recipe', folder.name)} {said.get('step', '')}".strip()

@@ -18,6 +18,7 @@ from torch import Tensor
 from sampler.model import checkpoint
 from sampler.model.backbone import BackboneConfig
 from sampler.model.families import seedfill
+from sampler.model.folder import ModelError, read_config
 from sampler.model.tokenizer import RESERVED, Tokenizer
 
 
@@ -32,7 +33,7 @@ class OpenCheckpoint:
 
 def is_open(folder: Path) -> bool:
     """Whether a checkpoint is of another family than ours. Raises ModelError where it is none."""
-    declared = checkpoint.read_config(folder).get("architectures") or []
+    declared = read_config(folder).get("architectures") or []
     return not set(declared) & set(seedfill.ARCHITECTURES)
 
 
@@ -47,11 +48,11 @@ def read_open(folder: Path) -> OpenCheckpoint:
 
 def _with_reserved(path: Path) -> Tokenizer:
     if not path.is_file():
-        raise checkpoint.ModelError(f"There is no tokenizer at {path}; a checkpoint needs its tokenizer.json.")
+        raise ModelError(f"There is no tokenizer at {path}; a checkpoint needs its tokenizer.json.")
     try:
         bpe = Bpe.from_file(str(path))
     except Exception as error:  # the Rust library raises bare Exception
-        raise checkpoint.ModelError(f"{path} is not a tokenizer: {error}") from None
+        raise ModelError(f"{path} is not a tokenizer: {error}") from None
     missing = [name for name in RESERVED if bpe.token_to_id(name) is None]
     bpe.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in missing])
     return Tokenizer(bpe)

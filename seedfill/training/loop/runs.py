@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from sampler.model import checkpoint, devices
+from sampler.model.folder import ModelError, read_config
 from sampler.model.tokenizer import Tokenizer
 from seedfill.training.data import bpe, corpus, smoke_files
 from seedfill.training.loop import state
@@ -116,14 +117,14 @@ def _adopted(recipe: Recipe, data: Data, request: Request) -> tuple[Recipe, Data
 def _is_open(folder: Path) -> bool:
     try:
         return is_open(folder)
-    except checkpoint.ModelError as error:
+    except ModelError as error:
         raise BadRun(str(error)) from None
 
 
 def _read_open(folder: Path) -> OpenCheckpoint:
     try:
         return read_open(folder)
-    except checkpoint.ModelError as error:
+    except ModelError as error:
         raise BadRun(str(error)) from None
 
 
@@ -179,8 +180,8 @@ def read_exported(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]
     """Weights of a checkpoint folder by name, and what its config.json says under "seedfill"."""
     try:
         weights: dict[str, torch.Tensor] = dict(checkpoint.load_backbone(folder).named_parameters())
-        return weights, checkpoint.read_config(folder).get("seedfill", {})
-    except checkpoint.ModelError as error:
+        return weights, read_config(folder).get("seedfill", {})
+    except ModelError as error:
         raise BadRun(str(error)) from None
 
 

@@ -12,6 +12,7 @@ import torch
 
 from sampler.engine.engine import Engine
 from sampler.model import checkpoint, devices
+from sampler.model.folder import ModelError
 from seedfill.errors import BadInput
 from seedfill.evaluation.edit_tasks import EditTask, read_edit_tasks
 from seedfill.evaluation.editor import EditOptions, SamplerEditor
@@ -117,7 +118,7 @@ def _edit_figures(engine: Engine, plan: Plan) -> dict[str, float | int | None]:
 def _load(folder: Path, device: str) -> checkpoint.LoadedModel:
     try:
         model = checkpoint.load(folder, devices.pick_device(device), torch.float32)
-    except (checkpoint.ModelError, devices.NoDevice) as error:
+    except (ModelError, devices.NoDevice) as error:
         raise BadPlan(str(error)) from None
     if model.profile.name != "seedfill":
         raise BadPlan(f"{model.id} is of the family {model.profile.name}: only our own are read in two streams.")

@@ -14,8 +14,8 @@ import torch
 from sampler.engine.job import Job
 from sampler.engine.scheduler import Scheduler
 from sampler.model import checkpoint, prepare
-from sampler.model.checkpoint import ModelError
-from sampler.model.gguf_file import BadGguf, config_of, open_gguf, tokenizer_of
+from sampler.model.folder import ModelError
+from sampler.model.gguf_file import config_of, open_gguf, tokenizer_of
 from sampler.model.gguf_folder import write_folder
 from sampler.model.network import Segment
 from sampler.protocol.messages import BadMessage, Edit, Event, InfillRequest, InfillResult, Policy
@@ -82,7 +82,7 @@ def patched(at: int, value: bytes) -> Callable[[Path], None]:
 def test_a_damaged_file_is_one_sentence(damage: Callable[[Path], object], sentence: str, tmp_path: Path) -> None:
     path = make_gguf(tmp_path / "model.gguf")
     damage(path)
-    with pytest.raises(BadGguf, match=sentence) as caught:
+    with pytest.raises(ModelError, match=sentence) as caught:
         file = open_gguf(path)
         config_of(file), tokenizer_of(file)
     assert "\n" not in str(caught.value)

@@ -6,6 +6,7 @@ import torch
 from tokenizers import trainers
 
 from sampler.model import checkpoint
+from sampler.model.folder import ModelError
 from sampler.model.layout import LIVE_MARKER
 from sampler.model.tokenizer import RESERVED, Tokenizer
 from seedfill.training.data import bpe, smoke_files
@@ -78,7 +79,7 @@ def test_an_open_checkpoint_is_tuned_by_the_same_recipe_and_becomes_a_model_of_o
 def test_what_is_no_checkpoint_is_said(tmp_path: Path) -> None:
     folder = _qwen(tmp_path / "qwen")
     (folder / "tokenizer.json").write_text("{")
-    with pytest.raises(checkpoint.ModelError, match="is not a tokenizer"):
+    with pytest.raises(ModelError, match="is not a tokenizer"):
         read_open(folder)
     (folder / "config.json").write_text(json.dumps({"architectures": ["Qwen2ForCausalLM"]}))
     request = runs.Request(folder=tmp_path, corpus=tmp_path, resume_from=folder, n_steps=1)
