@@ -8,11 +8,11 @@ from pathlib import Path
 
 from sampler.model.families import MAX_CONFIG_BYTES
 from sampler.model.folder import ModelError, read_object
+from sampler.model.gguf_header import MAX_DIMENSIONS
 
 DIRECTORY = "tensors.json"
 READ_TYPES = ("F32", "F16", "BF16", "Q4_K", "Q5_0", "Q6_K", "Q8_0")
 """Tensor types that are read: those of the files in the catalogue, and plain floats."""
-MAX_DIMENSIONS = 4
 
 
 def is_gguf_folder(folder: Path) -> bool:

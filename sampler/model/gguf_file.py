@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from sampler.model.families.profile import Config
 from sampler.model.folder import ModelError
-from sampler.model.gguf_directory import MAX_DIMENSIONS, READ_TYPES
+from sampler.model.gguf_directory import READ_TYPES
+from sampler.model.gguf_header import MAX_DIMENSIONS, check_header
 
 if TYPE_CHECKING:
     from gguf import GGUFReader, ReaderTensor
     from tokenizers import Tokenizer as Bpe
 
-MAX_FIELDS, MAX_TENSORS = 4_096, 65_536
 CONTROL, USER_DEFINED = 3, 4
 """Kinds of tokens that stand for no text."""
 
@@ -69,13 +68,13 @@ def open_gguf(path: Path) -> GgufFile:
     """Read a file's directory; its weights are mapped into memory. Raises ModelError with one sentence."""
     from gguf import GGUFReader
 
-    size = _check_header(path)
+    check_header(path)
     try:
         reader = GGUFReader(path)
         fields = {name: field.contents() for name, field in reader.fields.items()}
     except Exception as error:  # the package raises whatever numpy, struct or its own enums do
         raise ModelError(f"{path} is damaged ({type(error).__name__}: {error}): fetch it again.") from None
-    return GgufFile(path, fields, _named(path, reader, size))
+    return GgufFile(path, fields, _named(path, reader, path.stat().st_size))
 
 
 def config_of(file: GgufFile) -> Config:
@@ -134,21 +133,6 @@ def tokenizer_of(file: GgufFile) -> Bpe:
     bpe.decoder = decoders.ByteLevel()
     bpe.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in special])
     return bpe
-
-
-def _check_header(path: Path) -> int:
-    """The file's size; raises ModelError where its first words cannot be those of a file that is read here."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as stream:
-            magic, version, n_tensors, n_fields = struct.unpack("<4sIQQ", stream.read(24))
-    except (OSError, struct.error) as error:
-        raise ModelError(f"{path} cannot be read as a GGUF file ({error}).") from None
-    if magic != b"GGUF" or version != 3:
-        raise ModelError(f"{path} is no GGUF file of version 3.")
-    if n_tensors > MAX_TENSORS or n_fields > MAX_FIELDS:
-        raise ModelError(f"{path} is damaged: it claims {n_tensors} tensors and {n_fields} fields; fetch it again.")
-    return size
 
 
 def _named(path: Path, reader: GGUFReader, size: int) -> dict[str, ReaderTensor]:
