@@ -42,6 +42,8 @@ class Canvas:
     """The tokens that begin so, where there is something to begin with: the one that was taken back is the first."""
     is_between_lines: bool = False
     """Whether the span's text is whole lines: what is written ends with a newline that the model was not asked for."""
+    is_at_line_end: bool = False
+    """Whether nothing stands behind the span on its line: its text ends with one newline at most."""
 
     @property
     def is_fixed(self) -> bool:
@@ -103,7 +105,15 @@ class Canvas:
         text = text[len(self.begins) :] if text.startswith(self.begins) else ""
         if self.is_between_lines and span.finish == "end" and text and not text.endswith("\n"):
             return text + "\n"
+        if self.is_at_line_end and span.finish == "end":
+            text = _without_blank_lines(text)
         return text.split("\n", 1)[0].removesuffix("\r") if self.one_line else text
+
+
+def _without_blank_lines(text: str) -> str:
+    """`text` without the blank lines that it ends with; one that is nothing else stays."""
+    said = text.rstrip()
+    return f"{said}\n" if said and text.count("\n", len(said)) > 1 else text
 
 
 def from_context(context: Context, limit: int, stop_ids: frozenset[int], *, one_line: bool = False) -> Canvas:

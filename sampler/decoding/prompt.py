@@ -73,6 +73,7 @@ class SuffixFirst(_Prompt):
                 begins=begins,
                 first_ids=first_ids,
                 is_between_lines=is_between_lines,
+                is_at_line_end=len(pieces) == 2 and not self.request.pieces[1].partition("\n")[0].strip(),
             )
         ]
 

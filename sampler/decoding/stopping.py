@@ -3,7 +3,12 @@
 A model that has not learned where to stop writes on, and each line that it adds may spoil those before it. Up to the
 end of a line a text is worth its characters times the probability that all of it is right: what a person may expect to
 keep. Of the ends that leave the fewest errors in the code around the text, the one worth most is taken; and once none
-are left that a line could help and no further line can be worth more, nothing more is written.
+are left that a line could help and no further line can be worth more, nothing more is written. A text that comes to the
+line that stands behind it already has said all that was missing, and ends before that line.
+
+Of a model whose text can be relied on a person who asks gets all that belongs there: it is written until it comes to
+that line, leaves the block that it began in, or is ended by the model; what it is worth decides where the line behind
+it was never met.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from sampler.decoding.span import Span
 from sampler.model.families import FamilyProfile
 from sampler.model.tokenizer import Tokenizer
 from sampler.protocol.messages import End, InfillRequest
+from sampler.text.extent import Extent
 from sampler.text.syntax_errors import SyntaxErrors, excerpt_at
 
 TOKEN_CHARACTERS = 4
@@ -32,6 +38,11 @@ OPENS = (":", "(", "[", "{", ",", "\\")
 def is_open_ended(request: InfillRequest, profile: FamilyProfile) -> bool:
     """Whether it is left open how many lines the one span gets, and its tokens' probabilities tell of them."""
     return profile.causal_reading and len(request.pieces) == 2 and request.edit is None and not request.one_line
+
+
+def fills_extent(request: InfillRequest, profile: FamilyProfile) -> bool:
+    """Whether all that belongs at the place is wanted, not what is worth most of it."""
+    return request.forks and profile.by_hand == "extent"
 
 
 def errors_around(canvas: Canvas, request: InfillRequest) -> SyntaxErrors:
@@ -77,22 +88,36 @@ class Stop:
 class Stopping:
     """Follows one span as it is written, and says where it ends.
 
-    `begins` is what the first token says again of the prefix.
+    `begins` is what the first token says again of the prefix, `extent` what the place allows; `fills_extent` says
+    whether all of that is wanted, instead of what is worth most.
     """
 
     tokenizer: Tokenizer
     errors: SyntaxErrors
     begins: str = ""
-    best: Stop | None = None
+    extent: Extent = Extent()
+    fills_extent: bool = False
     n_sure: int = 0
     """Tokens up to the first end: no fill is shorter."""
-    _n_ends: int = 0
+    _ends: list[Stop] = field(default_factory=list)
+    _is_full: bool = False
+    """Whether the text went as far as its place does."""
+    _has_met: bool = False
+    """Whether it went up to the line behind it."""
     _last: str = ""
     _n_whole: int = 0
     """Tokens read up to the last whole character: behind a broken one nothing ends any more."""
     _read: list[int] = field(default_factory=list)
     _log_prob: float = 0.0
     """That all that was read is right."""
+
+    @property
+    def best(self) -> Stop | None:
+        """Of the ends so far that leave the fewest errors the one worth most, or the last where all was to be said."""
+        is_last_best = self.fills_extent and (self._has_met or self._is_full and not self.extent.behind)
+        return max(
+            self._ends, key=lambda one: (-one.n_errors, one.n_tokens if is_last_best else one.worth), default=None
+        )
 
     @property
     def stop(self) -> Stop:
@@ -108,6 +133,7 @@ class Stopping:
         for token, log_prob in list(news)[len(self._read) :]:
             if token in stop_ids:
                 self._offer_end()
+                self._is_full = True
                 break
             self._go_on(token, log_prob)
             if not self._pays(span.limit - len(self._read)):
@@ -134,19 +160,26 @@ class Stopping:
         self._log_prob += log_prob
         if self.tokenizer.is_whole(self._read):
             self._n_whole = len(self._read)
-        if written.endswith("\n") and not written.startswith("\n"):
+        if self.fills_extent and self._ends and self.extent.is_left(self._text):
+            self._is_full = True
+        elif written.endswith("\n") and not written.startswith("\n"):
             self._offer_end()
 
     def _offer_end(self) -> None:
-        """The text so far could be all; nothing but blanks is no text, nor is half a character."""
+        """The text so far could be all; nothing but blanks is no text, nor is half a character.
+
+        A text that comes to the line behind it is all but that line; where it says nothing else, it is an error.
+        """
         text = self._text.rstrip()
         if not text or text == self._last or self._n_whole < len(self._read):
             return
-        n_errors, is_whole = self.errors.left_by(text), self.errors.is_whole(text)
-        end = Stop(len(self._read), n_errors, is_whole, len(text.lstrip()), self._log_prob)
-        self._last, self._n_ends = text, self._n_ends + 1
-        self.n_sure = self.n_sure or end.n_tokens
-        self.best = end if self.best is None else max(self.best, end, key=lambda one: (-one.n_errors, one.worth))
+        self._last = text
+        is_repeated = self.extent.reaches_behind(text)
+        if not (is_repeated and self._ends):
+            n_errors, is_whole = self.errors.left_by(text) + is_repeated, self.errors.is_whole(text) and not is_repeated
+            self._ends.append(Stop(len(self._read), n_errors, is_whole, len(text.lstrip()), self._log_prob))
+            self.n_sure = self.n_sure or len(self._read)
+        self._is_full = self._has_met = is_repeated
 
     @property
     def log_prob_bound(self) -> float:
@@ -164,11 +197,14 @@ class Stopping:
         Where no end leaves the code whole the next one may, as long as the text is worth a key, or has opened something
         that is still to close.
         """
-        if self.best is None:
+        best = self.best
+        if self._is_full:
+            return False
+        if best is None or self.fills_extent:
             return True
-        if self.best.is_whole:
-            return self._hope(n_left) > self.best.worth
-        is_open = self._n_ends < MAX_ENDS and self._last.endswith(OPENS)
+        if best.is_whole:
+            return self._hope(n_left) > best.worth
+        is_open = len(self._ends) < MAX_ENDS and self._last.endswith(OPENS)
         return is_open or len(self._text) * math.exp(self._log_prob) >= 1
 
     @property

@@ -17,7 +17,7 @@ from sampler.decoding.canvas import Canvas
 from sampler.decoding.denoise import Row, denoise_step, read_context, start_row, stop
 from sampler.decoding.forks import N_FORKS, forks, may_fork, prune, share_drafts
 from sampler.decoding.prompt import canvases
-from sampler.decoding.stopping import Stopping, errors_around, is_open_ended
+from sampler.decoding.stopping import Stopping, errors_around, fills_extent, is_open_ended
 from sampler.engine.failures import CANCELLED, failure, is_out_of_memory
 from sampler.engine.instruction_nll import surprise
 from sampler.engine.job import Job
@@ -28,6 +28,7 @@ from sampler.engine.turns import alternating
 from sampler.model.checkpoint import LoadedModel
 from sampler.model.kv_cache import ContextSlot, SlotCache
 from sampler.protocol.messages import Finish, InfillRequest
+from sampler.text.extent import extent_at
 
 MAX_ROWS = 32
 """Rows of one forward."""
@@ -182,14 +183,16 @@ def _rows(request: InfillRequest, model: LoadedModel, found: Sequence[Canvas], s
 
     rows, n_begun = [row_of(canvas, 0) for canvas in found], 1
     is_open = is_open_ended(request, model.profile)
-    if is_open and may_fork(request, rows[0]):
-        rows += forks(model, rows[0], found[0], max(N_FORKS, request.n_candidates - 1))
+    is_all = fills_extent(request, model.profile)
+    n_forks = max(0 if is_all else N_FORKS, request.n_candidates - 1)
+    if is_open and n_forks and may_fork(request, rows[0]):
+        rows += forks(model, rows[0], found[0], n_forks)
         n_begun = len(rows)
     rows += [row_of(canvas, i) for i in range(n_begun, request.n_candidates) for canvas in found]
     if is_open:
-        errors = errors_around(found[0], request)
+        errors, extent = errors_around(found[0], request), extent_at(*request.pieces)
         for row in rows:
-            row.stopping = Stopping(model.tokenizer, errors, row.canvas.begins)
+            row.stopping = Stopping(model.tokenizer, errors, row.canvas.begins, extent, is_all)
     return rows
 
 

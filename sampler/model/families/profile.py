@@ -18,6 +18,10 @@ Topology: TypeAlias = Literal["context-causal", "full"]
 Layout: TypeAlias = Literal["suffix-first", "in-place"]
 Cache: TypeAlias = Literal["exact", "refresh-per-block", "none"]
 """What keys and values of the context are worth: for ever, until the block is finished, for one pass."""
+ByHand: TypeAlias = Literal["forks", "extent"]
+"""How a fill is made that a person asked for: several beginnings are written on up to where they are worth most, or the
+likeliest one as far as its place goes, which takes a model that can be relied on for several lines."""
+
 LengthPolicy: TypeAlias = Literal["end-token", "fixed"]
 """How a span finds its length: the model ends it, or several lengths are tried and the surest is taken."""
 
@@ -100,6 +104,7 @@ class FamilyProfile:
     """By how many tokens an edit may be longer than the old code, where the length is fixed beforehand."""
     chat: ChatFrame | None = None
     """How the family is told what to do; None: not by a chat."""
+    by_hand: ByHand = "forks"
     policy: Policy = "threshold"
     threshold: float | None = None
     """The default policy's parameter; None: the policy's own."""

@@ -51,6 +51,7 @@ def profile(config: Config, vocabulary: Vocabulary) -> FamilyProfile:
         commit_pass=True,
         causal_reading=True,
         length_policy="end-token",
+        by_hand="extent",
         policy="lookup",
         mask_id=special(vocabulary, "<|fim_pad|>"),
         end_id=ends[0],

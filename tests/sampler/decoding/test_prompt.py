@@ -168,6 +168,23 @@ def test_where_a_line_begins_whole_lines_are_put_before_it(pieces: tuple[str, st
         assert canvas.fill(span, TOKENIZER, MASK) == (shown if is_between else written)
 
 
+@pytest.mark.parametrize(
+    ("after", "written", "shown"),
+    [
+        ("", "x = 1\n\n\n", "x = 1\n"),
+        ("", "x = 1\n", "x = 1\n"),
+        ("", "\n\n", "\n\n"),
+        ("\nb", "x = 1\n  \n", "x = 1\n"),
+        ("b\n", "x = 1\n\n", "x = 1\n\n"),
+    ],
+)
+def test_a_fill_at_a_line_s_end_ends_without_blank_lines(after: str, written: str, shown: str) -> None:
+    (canvas,) = build("a\n", after)
+    span = canvas.spans[0]
+    span.tokens, span.finish = TOKENIZER.encode(canvas.begins + written), "end"
+    assert canvas.fill(span, TOKENIZER, MASK) == shown
+
+
 def test_a_line_that_is_to_stay_one_is_not_ended() -> None:
     (canvas,) = build("a\n", "b\n", one_line=True)
     assert not canvas.is_between_lines

@@ -12,22 +12,28 @@ from sampler.decoding.canvas import Canvas
 from sampler.decoding.span import Span
 from sampler.decoding.stopping import Stop, Stopping, ends_of, errors_around
 from sampler.protocol.messages import InfillRequest
+from sampler.text.extent import extent_at
 from tests.support.tiny_model import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
 END = TOKENIZER.id("<span_end>")
 
 
-def stopping_between(*pieces: str) -> Stopping:
+def stopping_between(before: str, after: str, *, fills_extent: bool = False) -> Stopping:
     canvas = Canvas([], [], [], frozenset({END}))
-    return Stopping(TOKENIZER, errors_around(canvas, InfillRequest(document="d", pieces=pieces)))
+    errors = errors_around(canvas, InfillRequest(document="d", pieces=(before, after)))
+    return Stopping(TOKENIZER, errors, extent=extent_at(before, after), fills_extent=fills_extent)
 
 
 def ended(
-    lines: Sequence[tuple[str, float]], pieces: tuple[str, str] = ("", "\n"), *, step: int = 1
+    lines: Sequence[tuple[str, float]],
+    pieces: tuple[str, str] = ("", "\n"),
+    *,
+    step: int = 1,
+    fills_extent: bool = False,
 ) -> tuple[str, Span]:
     """What is left of `lines`, each with the probability that it is right, when `step` tokens come at a time."""
-    span, ending = Span(start=0, limit=400), stopping_between(*pieces)
+    span, ending = Span(start=0, limit=400), stopping_between(*pieces, fills_extent=fills_extent)
     tokens, log_probs = list[int](), list[float]()
     for n, (line, probability) in enumerate(lines):
         new = TOKENIZER.encode("\n" * bool(n) + line)
@@ -64,6 +70,31 @@ def test_a_fill_ends_where_it_is_worth_most_and_whole(
     text, span = ended(lines, pieces, step=step)
     assert text == "\n".join(line for line, _ in lines[:kept])
     assert span.finish == "end" and len(span.tokens) == len(span.log_probs)
+
+
+@pytest.mark.parametrize("step", [1, 3, 400])
+@pytest.mark.parametrize("fills_extent", [False, True])
+def test_a_fill_ends_before_the_line_that_stands_behind_it(fills_extent: bool, step: int) -> None:
+    lines = [("    a = 1", 0.9), ("    b = 2", 0.99), ("    c = 3", 0.99)]
+    pieces = ("def f():\n", "\n    b = 2\n")
+    assert ended(lines, pieces, step=step, fills_extent=fills_extent)[0] == "    a = 1"
+
+
+@pytest.mark.parametrize("step", [1, 3, 400])
+@pytest.mark.parametrize(
+    ("lines", "pieces", "kept"),
+    [
+        ([("    a = 1", 0.2), ("    b = 2", 0.1), ("c = 3", 0.9)], ("def f():\n", ""), 2),
+        ([("    a = 1", 0.2), ("    b = 2", 0.1)], ("def f():\n", ""), 2),
+        ([("    a = 1", 0.2), ("    b = 2", 0.1), ("    c = 3", 0.9)], ("def f():\n", "    c = 3\n"), 2),
+        ([("    a = 1", 0.2), ("    b = 2", 0.1), ("d = 3", 0.9)], ("def f():\n", "    c = 3\n"), 1),
+        ([("    a = 1", 0.2), ("    b = (", 0.1), ("c = 3", 0.9)], ("def f():\n", ""), 1),
+    ],
+)
+def test_all_that_belongs_there_is_written_where_it_is_wanted(
+    lines: list[tuple[str, float]], pieces: tuple[str, str], kept: int, step: int
+) -> None:
+    assert ended(lines, pieces, step=step, fills_extent=True)[0] == "\n".join(line for line, _ in lines[:kept])
 
 
 @pytest.mark.parametrize(
