@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from lsp_server.edits.selection import Replacement, Selection, replacements, rewrite_request, select
 from sampler.protocol.messages import Candidate, InfillRequest
-from sampler.text.rewriting import MAX_PARSED, Around, Infill, Refusal, error_lines, errors_in, parsed_around
+from sampler.text.rewriting import MAX_PARSED, Around, Infill, Refusal, errors_in, parsed_around
+from sampler.text.syntax import error_lines
 
 FIX = "fix the code"
 """What models are trained to be told."""

@@ -44,7 +44,8 @@ class Letters:
         old = self.old.split("\n")
         for tag, i, j, a, b in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
             if tag == "replace":
-                yield from self._kept_replaced(old[i:j], new[a:b])
+                kept = list(self._kept_replaced(old[i:j], new[a:b]))
+                yield from old[i:j] if self._are_foreign(old[i:j], kept) else kept
             else:
                 yield from new[a:b]
 
@@ -58,6 +59,11 @@ class Letters:
             else:
                 at = found + 1
                 yield "".join(_reverted(old[found], line, self._is_unasked))
+
+    def _are_foreign(self, old: list[str], new: list[str]) -> bool:
+        """Whether lines beyond ASCII give way to letters that neither the old code nor the instruction has."""
+        known = _beyond_ascii(self.old + self.instruction)
+        return bool(_beyond_ascii("".join(old)) and _beyond_ascii("".join(new)) - known)
 
     def _is_unasked(self, old: str, new: str, is_inside_word: bool) -> bool:
         """Whether putting `new` in the place of `old`, within a line that stays, changes letters that nobody named."""

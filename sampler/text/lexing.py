@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple, TypeAlias
 
 from sampler.text.windows import parsed_end, parsed_start
@@ -243,6 +244,25 @@ def tokens(text: str, language: str, start: int = 0) -> Iterator[Token]:
             token = _read(text, found.start(), patterns[found.lastgroup or ""])
         yield token
         found = opening.search(text, token.end)
+
+
+def unpaired_lines(text: str, language: str) -> list[int]:
+    """The line, from 0, of each bracket that pairs with none and each string that is not closed, in order.
+
+    Empty for a language without a table, whose comments and strings are not known.
+    """
+    if language not in _FORMS_OF:
+        return []
+    places, opened = list[int](), list[Token]()
+    for token in tokens(text, language):
+        if token.kind == "code" and token.opened in "([{":
+            opened.append(token)
+        elif token.kind == "code" and opened and opened[-1].opened + token.opened in ("()", "[]", "{}"):
+            opened.pop()
+        elif token.kind == "code" or (token.kind in ("string", "text") and token.closed is None):
+            places.append(token.start)
+    places = sorted([*places, *(token.start for token in opened)])
+    return list(accumulate(text.count("\n", a, b) for a, b in pairwise([0, *places])))
 
 
 def without_comment(line: str, language: str) -> str:

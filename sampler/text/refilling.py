@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sampler.protocol.messages import Candidate, InfillRequest, InfillResult
-from sampler.text.rewriting import Infill, error_lines
+from sampler.text.rewriting import Infill
+from sampler.text.syntax import error_lines
 from sampler.text.syntax_errors import SyntaxErrors, excerpt_at
 
 ROUNDS = 2

@@ -9,12 +9,15 @@ rewriting.text
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from sampler.protocol.messages import Edit, InfillRequest, InfillResult
-from sampler.text.grammars import is_syntax_error, line_of_error, parser_for
+from sampler.text.grammars import parser_for
+from sampler.text.lexing import unpaired_lines
+from sampler.text.syntax import error_lines
 from sampler.text.windows import EDIT_PREFIX_CHARACTERS, EDIT_SUFFIX_CHARACTERS, prefix_window, suffix_window
 
 Infill: TypeAlias = Callable[[InfillRequest], Awaitable[InfillResult]]
@@ -142,24 +145,28 @@ def new_errors(text: str, around: Around, language: str, n_before: int) -> set[i
 
 
 def errors_in(code: str, around: Around, language: str) -> list[int]:
-    """The line, counted from the start of `code`, of each syntax error in it and in what stands around it."""
+    """The line, counted from the start of `code`, of each syntax error in it and in what stands around it.
+
+    Of Python, that at which it would not be compiled is one more: a grammar lets pass what no interpreter runs.
+    Without a grammar they are brackets and strings that are not closed.
+    """
     before, after = around
-    first = before.count("\n")
-    return [line - first for line in error_lines(before + code + after, language)]
+    first, text = before.count("\n"), before + code + after
+    found = error_lines(text, language) if parser_for(language) else unpaired_lines(text, language)
+    return [line - first for line in [*found, *(compile_errors(text) if language == "python" else [])]]
 
 
-def error_lines(text: str, language: str) -> list[int]:
-    """The line, from 0, of each thing that the grammar had to skip or to suppose; empty without a grammar."""
-    parser = parser_for(language)
-    if parser is None:
+def compile_errors(text: str) -> list[int]:
+    """The line, from 0, at which Python refuses to compile `text`; empty where it does, or cannot say."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, "<edit>", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return [(error.lineno or 1) - 1]
+    except (ValueError, RecursionError, MemoryError, OverflowError):
         return []
-    errors, waiting = [], [parser.parse(text.encode("utf-8", "replace")).root_node]
-    while waiting:
-        node = waiting.pop()
-        if is_syntax_error(node):
-            errors.append(line_of_error(node))
-        waiting += [child for child in node.children if child.has_error or child.is_missing]
-    return sorted(errors)
+    return []
 
 
 def _again(request: InfillRequest, text: str, errors: set[int]) -> InfillRequest:

@@ -16,7 +16,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
-from sampler.text.grammars import BLOCKS, ROOTS, descendants, is_syntax_error, parser_for
+from sampler.text.grammars import BLOCKS, ROOTS, descendants, is_syntax_error, line_of_error, parser_for
 from sampler.text.lexing import Lexed, Part, Surroundings, tokens
 from sampler.text.windows import parsed_end, parsed_start
 
@@ -84,12 +84,20 @@ class Syntax:
     @cached_property
     def n_indented(self) -> int:
         """Of Python, how many lines are indented for no reason, which its grammar does not mind."""
-        return sum(_indented(block) for block in self._blocks)
+        return sum(len(_indented(block)) for block in self._blocks)
 
     @cached_property
     def n_empty(self) -> int:
         """Of Python, how many heads have no block, which its grammar does not mind either."""
-        return sum(block.type == "block" and not _statements(block) for block in self._blocks)
+        return len(self._empty_blocks)
+
+    @property
+    def error_lines(self) -> list[int]:
+        """The line, from 0, of each of all these, in order."""
+        wrong = map(line_of_error, filter(is_syntax_error, _with_errors(self.tree.root_node)))
+        indented = (line for block in self._blocks for line in _indented(block))
+        empty = (node.parent.start_point.row for node in self._empty_blocks if node.parent)
+        return sorted([*wrong, *indented, *empty])
 
     def is_worse(self, text: str) -> bool:
         """Whether `text` would bring an error with it; a head without a block is none, as the block may come next."""
@@ -108,6 +116,10 @@ class Syntax:
             return []
         found = descendants(self.tree.root_node, lambda node: node.type in _WITH_STATEMENTS)
         return [node for node in found if node.type in ("block", "module")]
+
+    @property
+    def _empty_blocks(self) -> list[Node]:
+        return [block for block in self._blocks if block.type == "block" and not _statements(block)]
 
     @property
     def knows_brackets(self) -> bool:
@@ -274,6 +286,15 @@ Reading: TypeAlias = Syntax | Lexed
 """What is known of strings, comments and brackets in every language."""
 
 
+def error_lines(text: str, language: str) -> list[int]:
+    """The line, from 0, of each syntax error of a whole text, in order; empty without a grammar."""
+    parser = parser_for(language)
+    if parser is None:
+        return []
+    source = text.encode("utf-8", "replace")
+    return Syntax(language, parser.parse(source), source, 0, 0).error_lines
+
+
 def syntax_at(before: str, after: str, language: str) -> Syntax | None:
     """The syntax around the place between `before` and `after`; None for a language without a grammar."""
     parser = parser_for(language)
@@ -312,13 +333,13 @@ def _statements(block: Node) -> list[Node]:
     return [node for node in block.named_children if node.type not in ("comment", "ERROR")]
 
 
-def _indented(block: Node) -> int:
-    """How many statements stand further right than those before them in the block.
+def _indented(block: Node) -> list[int]:
+    """The lines of statements that stand further right than those before them in the block.
 
     Further left they may: a window can begin inside a block.
     """
     places = [node.start_point for node in _statements(block)]
-    return sum(a.row < b.row and a.column < b.column for a, b in pairwise(places))
+    return [b.row for a, b in pairwise(places) if a.row < b.row and a.column < b.column]
 
 
 def _is_string(node: Node) -> bool:

@@ -20,6 +20,8 @@ KEPT = [
     ("say(“hello”, n)", 'say("hello", n)', "simplify", "say(“hello”, n)"),
     ("привет = 1\nx = 2", "првет = 1\nx = 3", "three", "привет = 1\nx = 3"),
     ("print(a)  # größe", "print(a, b)  # größe", "print b too", "print(a, b)  # größe"),
+    ("try:\n    読む()\nexcept:", "try:\n    說\nexcept:", "remove dead code", "try:\n    読む()\nexcept:"),
+    ("# ĉiu\nx = 1\n# antaŭ ŝanĝo", "# ĉiu\n\n# aŒ\x9do", "simplify", "# ĉiu\nx = 1\n# antaŭ ŝanĝo"),
     ("x = a + b", "x = a + \udce9b", "simplify", "x = a + b"),
     ("x = a + b", "x = a + é", "simplify", "x = a + b"),
     # what was asked for, or goes as a whole, is done

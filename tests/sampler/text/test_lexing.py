@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sampler.text.lexing import Lexed, lexed_at, tokens
+from sampler.text.lexing import Lexed, lexed_at, tokens, unpaired_lines
 
 
 def lexed(marked: str, language: str) -> Lexed:
@@ -89,3 +89,18 @@ def test_every_sign_is_looked_at_once() -> None:
     for language in ("go", "lua", "rust", "sql", "yaml", "pascal"):
         found = list(tokens("\"'`[[{(/*--#" * 500, language))
         assert all(a.end <= b.start for a, b in zip(found, found[1:], strict=False))
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "lines"),
+    [
+        ("rust", "fn f() {\n    g('{');\n}\n", []),
+        ("rust", "fn f() {\n    g(]\n}\n", [0, 1, 1, 2]),
+        ("rust", "fn f() {\n    1\n", [0]),
+        ("go", 'x := "a\ny()\n', [0]),
+        ("java", "// (\n/* { */ f();\n}", [2]),
+        ("text", "(", []),
+    ],
+)
+def test_brackets_that_pair_with_none(language: str, text: str, lines: list[int]) -> None:
+    assert unpaired_lines(text, language) == lines

@@ -33,7 +33,7 @@ def texts(sampler: Scripted, request: InfillRequest = REQUEST) -> list[str]:
     return [one.fills[0] for one in asyncio.run(refill(sampler.infill, request)).candidates]
 
 
-@pytest.mark.parametrize("text", ["return a", "b = a\n    return b", ""])
+@pytest.mark.parametrize("text", ["return a", "b = a\n    return b"])
 def test_what_parses_is_taken_as_it_is(text: str) -> None:
     sampler = Scripted([text])
     assert texts(sampler) == [text]
@@ -46,6 +46,10 @@ def test_the_lines_before_the_error_are_kept() -> None:
     again = sampler.asked[1]
     assert again.pieces == (REQUEST.pieces[0] + "b = a\n", REQUEST.pieces[1])
     assert (again.n_candidates, again.seed, again.stream) == (N_CANDIDATES, 5, False)
+
+
+def test_a_head_that_is_left_without_a_block_is_an_error() -> None:
+    assert texts(Scripted([""], ["", "# a", "return a"])) == ["return a"]
 
 
 def test_what_cannot_be_helped_is_the_first_answer() -> None:
