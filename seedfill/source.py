@@ -10,7 +10,6 @@ import io
 import os
 import re
 import stat
-import tempfile
 import tokenize
 from bisect import bisect_right
 from contextlib import suppress
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from sampler.protocol.whole import whole_file
 from sampler.text.line_ends import newline_of
 from seedfill.errors import BadInput, CommandError, Refused
 
@@ -159,17 +159,12 @@ def replace_file(path: Path, content: bytes) -> None:
     A symbolic link stays one: what it points to is replaced. Raises OSError, leaving everything as it was.
     """
     path = path.resolve()
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+    with whole_file(path, mode=None) as fresh:
+        with fresh.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        _copy_mode(path, Path(name))
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        _copy_mode(path, fresh)
 
 
 def _copy_mode(old: Path, new: Path) -> None:

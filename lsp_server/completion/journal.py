@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from lsp_server.completion.record import Record
+from sampler.protocol.whole import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +30,16 @@ class Journal:
         logger.debug("%s: %s %s", outcome.kind, outcome.reason, outcome.texts[:1])
         if self._folder is not None:
             try:
-                _replace(self._folder / NAME, json.dumps(record.to_json()))
+                self._write(self._folder, json.dumps(record.to_json()))
             except OSError as error:
                 logger.warning("The last request cannot be written down for `seedfill explain`: %s", error)
                 self._folder = None
+
+    def _write(self, folder: Path, text: str) -> None:
+        """Write in one step, readable by its owner alone: it holds code."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with whole_file(folder / NAME) as fresh:
+            fresh.write_text(text, encoding="utf-8")
 
 
 def last_record(folder: Path) -> dict[str, Any] | None:
@@ -44,16 +49,3 @@ def last_record(folder: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return body if isinstance(body, dict) else None
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write in one step, readable by its owner alone: it holds code."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise

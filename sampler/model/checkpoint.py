@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
@@ -30,10 +29,12 @@ from sampler.model.gguf_directory import is_gguf_folder
 from sampler.model.gguf_folder import GgufTensors
 from sampler.model.network import Network
 from sampler.model.tokenizer import Tokenizer
+from sampler.protocol.whole import whole_file
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 FLOATS = {"F64", "F32", "F16", "BF16"}
 MAX_INDEX_BYTES = 16 << 20
+READABLE = 0o644
 _LAYER = re.compile(r"model\.layers\.(\d{1,6})\.")
 
 Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
@@ -232,10 +233,12 @@ def save(
     }
     state = {name: backbone.get_parameter(name) for name in _expected(backbone)}
     tensors = {name: value.detach().to("cpu", dtype, copy=True).contiguous() for name, value in state.items()}
-    write_whole(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata={"format": "pt"}))
-    write_whole(folder / "tokenizer.json", tokenizer.save)
-    text = json.dumps(config, indent=2) + "\n"
-    write_whole(folder / "config.json", lambda path: _ignore(path.write_text(text, encoding="utf-8")))
+    with whole_file(folder / WEIGHTS, mode=READABLE) as path:
+        save_file(tensors, path, metadata={"format": "pt"})
+    with whole_file(folder / "tokenizer.json", mode=READABLE) as path:
+        tokenizer.save(path)
+    with whole_file(folder / "config.json", mode=READABLE) as path:
+        path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def hugging_face_config(config: BackboneConfig) -> Config:
@@ -273,17 +276,6 @@ def weight_files(folder: Path) -> list[Path]:
 def _is_file_name(name: object) -> bool:
     """Whether an index names a file beside itself, and leads nowhere else."""
     return isinstance(name, str) and name.isprintable() and Path(name).name == name
-
-
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file beside `path`, then put it in place; on an error `path` stays as it was."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(partial)
-        partial.chmod(0o644)  # safetensors leaves a file that only its owner reads
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 class _Uninitialised(TorchFunctionMode):
@@ -369,7 +361,3 @@ def _rope_theta(config: Config) -> float:
     if theta < 1:
         raise ModelError(f"config.json must give 'rope_theta' as at least 1, not {theta}.")
     return theta
-
-
-def _ignore(_: object) -> None:
-    return None

@@ -7,7 +7,8 @@ pulled, and the folder keeps config.json, tokenizer.json and the places of the t
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ import torch
 
 from sampler.model.gguf_directory import DIRECTORY, read_directory
 from sampler.model.gguf_file import config_of, open_gguf, tokenizer_of
+
+AT_ONCE = 4 << 20
+"""Weights that are dequantised at once."""
 
 
 def write_folder(folder: Path, path: Path, *, name: str, licence: str, languages: Sequence[str]) -> None:
@@ -62,15 +66,21 @@ class GgufTensors:
 
     def get_tensor(self, name: str) -> torch.Tensor:
         """A tensor in float32."""
+        return torch.from_numpy(np.concatenate(list(self.rows(name))))
+
+    def rows(self, name: str) -> Iterator[np.ndarray[Any, Any]]:
+        """A tensor in float32, some rows after the others, so that no more than those are in memory."""
         from gguf import GGMLQuantizationType, dequantize
 
         place = self._tensors[name]
         stored = self._bytes[place.offset : place.offset + place.n_bytes]
-        kind = GGMLQuantizationType[place.type]
         if place.type in ("F32", "F16"):
             stored = stored.view(np.float32 if place.type == "F32" else np.float16)
-        weights = dequantize(stored.reshape(place.shape[0], -1), kind)
-        return torch.from_numpy(np.array(weights, dtype=np.float32).reshape(place.shape))
+        stored, kind = stored.reshape(place.shape[0], -1), GGMLQuantizationType[place.type]
+        n_at_once = max(AT_ONCE * len(stored) // math.prod(place.shape), 1)
+        for start in range(0, len(stored), n_at_once):
+            weights = np.array(dequantize(stored[start : start + n_at_once], kind), dtype=np.float32)
+            yield weights.reshape(-1, *place.shape[1:])
 
 
 def _places(tensors: Any) -> dict[str, dict[str, Any]]:

@@ -12,8 +12,10 @@ each committed since; those of the pass go out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,28 +26,50 @@ from onnx import TensorProto, helper, numpy_helper
 from sampler.model.backbone import BackboneConfig
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
-Weights: TypeAlias = Callable[[str], Array]
-"""A tensor in float32 by its name in Hugging Face's checkpoints."""
+DType: TypeAlias = "np.dtype[Any]"
+Rows: TypeAlias = Iterable[Array]
+"""A tensor in float32, some rows after the others: never all of it in memory."""
+Weights: TypeAlias = Callable[[str], Rows]
+"""Tensors by their names in Hugging Face's checkpoints."""
 
 CONTRIB = "com.microsoft"
 """Operators that ONNX Runtime adds."""
 INLINE_BYTES = 4096
 """Larger constants lie in a file beside the graph, which is mapped into memory."""
+PAGE = 4096
 ZERO = 128
 """What stands for zero in unsigned weights."""
 
 
 @dataclass(slots=True)
 class _Graph:
-    """Nodes and constants, in the order in which they were added."""
+    """Nodes and constants, in the order in which they were added; large constants go at once into a file beside it."""
 
+    path: Path
     nodes: list[onnx.NodeProto] = field(default_factory=list)
-    constants: dict[str, Array] = field(default_factory=dict)
+    constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
     n_values: int = 0
 
+    @property
+    def data(self) -> Path:
+        """Where the large constants lie."""
+        return self.path.with_suffix(".data")
+
     def constant(self, name: str, value: Array) -> str:
-        self.constants[name] = np.ascontiguousarray(value)
+        if value.nbytes < INLINE_BYTES:
+            self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        else:
+            self.stored(name, value.shape, value.dtype)[...] = value
         return name
+
+    def stored(self, name: str, shape: tuple[int, ...], dtype: DType) -> Array:
+        """A large constant, to be filled in: the file itself, mapped into memory, from the start of a page on."""
+        size = self.data.stat().st_size if self.data.exists() else 0
+        offset, n_bytes = -(-size // PAGE) * PAGE, math.prod(shape) * dtype.itemsize
+        with self.data.open("ab") as file:
+            file.truncate(offset + n_bytes)
+        self.constants[name] = _external(name, shape, dtype, self.data.name, offset, n_bytes)
+        return np.memmap(self.data, dtype, "r+", offset, shape)
 
     def ints(self, *values: int) -> str:
         return self.constant("ints_" + "_".join(map(str, values)), np.array(values, np.int64))
@@ -64,27 +88,30 @@ class _Graph:
 
 def write_trunk(path: Path, config: BackboneConfig, weights: Weights) -> None:
     """Write the layers: embeddings (N, hidden) and the past → hidden states, normed, and the pass's keys and values."""
-    graph, shape = _Graph(), config
+    graph, shape = _Graph(path), config
     _shapes(graph, shape)
     residual, added = "x", ""
     for layer in range(shape.n_layers):
         prefix = f"model.layers.{layer}."
-        normed, residual = _norm(graph, shape, weights(f"{prefix}input_layernorm.weight"), residual, added)
+        weight = _whole(weights(f"{prefix}input_layernorm.weight"))
+        normed, residual = _norm(graph, shape, weight, residual, added)
         attended = _attention(graph, shape, weights, layer, normed)
-        normed, residual = _norm(graph, shape, weights(f"{prefix}post_attention_layernorm.weight"), residual, attended)
+        weight = _whole(weights(f"{prefix}post_attention_layernorm.weight"))
+        normed, residual = _norm(graph, shape, weight, residual, attended)
         added = _mlp(graph, shape, weights, layer, normed)
-    hidden, _ = _norm(graph, shape, weights("model.norm.weight"), residual, added)
+    hidden, _ = _norm(graph, shape, _whole(weights("model.norm.weight")), residual, added)
     graph.add("Identity", hidden, name="hidden")
-    _save(path, graph, _trunk_inputs(shape), _trunk_outputs(shape))
+    _save(graph, _trunk_inputs(shape), _trunk_outputs(shape))
 
 
-def write_head(path: Path, config: BackboneConfig, weights: Weights) -> None:
+def write_head(path: Path, config: BackboneConfig, embedding: Rows) -> None:
     """Write the head: hidden states (M, hidden) → logits (M, vocab)."""
-    graph = _Graph()
-    logits = _linear(graph, "head", weights("model.embed_tokens.weight"), _quantised(graph, "hidden"))
+    graph = _Graph(path)
+    shape = (config.vocab_size, config.hidden_size)
+    logits = _linear(graph, "head", shape, embedding, _quantised(graph, "hidden"))
     graph.add("Identity", logits, name="logits")
     inputs = [_value("hidden", "M", config.hidden_size)]
-    _save(path, graph, inputs, [_value("logits", "M", config.vocab_size)])
+    _save(graph, inputs, [_value("logits", "M", config.vocab_size)])
 
 
 def _shapes(graph: _Graph, shape: BackboneConfig) -> None:
@@ -125,10 +152,11 @@ def _attention(graph: _Graph, shape: BackboneConfig, weights: Weights, layer: in
     """Queries of heads that share keys are folded into one head's; scores over the three parts are joined, not keys."""
     prefix = f"model.layers.{layer}.self_attn."
     names = ("q_proj", "k_proj", "v_proj")
-    weight = np.concatenate([weights(f"{prefix}{name}.weight") for name in names])
-    bias = np.concatenate([weights(f"{prefix}{name}.bias") for name in names]) if shape.qkv_bias else None
+    weight = chain.from_iterable(weights(f"{prefix}{name}.weight") for name in names)
+    biases = chain.from_iterable(weights(f"{prefix}{name}.bias") for name in names) if shape.qkv_bias else None
     n_q, n_kv = shape.n_heads * shape.head_dim, shape.n_kv_heads * shape.head_dim
-    joined = _linear(graph, f"qkv_{layer}", weight, _quantised(graph, x), bias)
+    size = (n_q + 2 * n_kv, shape.hidden_size)
+    joined = _linear(graph, f"qkv_{layer}", size, weight, _quantised(graph, x), biases)
     q, k, v = graph.add_several(3, "Split", joined, graph.ints(n_q, n_kv, n_kv), axis=1)
     q, k = _rotated(graph, shape, q, shape.n_heads), _rotated(graph, shape, k, shape.n_kv_heads)
     v = graph.add("Reshape", v, graph.ints(0, shape.n_kv_heads, shape.head_dim))
@@ -148,17 +176,19 @@ def _attention(graph: _Graph, shape: BackboneConfig, weights: Weights, layer: in
     out = graph.add("Add", graph.add("Add", found[0], found[1]), found[2])
     out = graph.add("Transpose", graph.add("Reshape", out, "unfolded"), perm=[2, 0, 1, 3])
     out = graph.add("Reshape", out, graph.ints(0, n_q))
-    return _linear(graph, f"o_{layer}", weights(f"{prefix}o_proj.weight"), _quantised(graph, out))
+    size = (shape.hidden_size, n_q)
+    return _linear(graph, f"o_{layer}", size, weights(f"{prefix}o_proj.weight"), _quantised(graph, out))
 
 
 def _mlp(graph: _Graph, shape: BackboneConfig, weights: Weights, layer: int, x: str) -> str:
     """SwiGLU, gate and up as one product."""
     prefix, width = f"model.layers.{layer}.mlp.", shape.intermediate_size
-    weight = np.concatenate([weights(f"{prefix}gate_proj.weight"), weights(f"{prefix}up_proj.weight")])
-    joined = _linear(graph, f"gate_up_{layer}", weight, _quantised(graph, x))
+    weight: Rows = chain(weights(f"{prefix}gate_proj.weight"), weights(f"{prefix}up_proj.weight"))
+    joined = _linear(graph, f"gate_up_{layer}", (2 * width, shape.hidden_size), weight, _quantised(graph, x))
     gate, up = graph.add_several(2, "Split", joined, graph.ints(width, width), axis=1)
     gated = graph.add("Mul", graph.add("QuickGelu", gate, domain=CONTRIB, alpha=1.0), up)  # x · sigmoid(1·x) is SiLU
-    return _linear(graph, f"down_{layer}", weights(f"{prefix}down_proj.weight"), _quantised(graph, gated))
+    weight = weights(f"{prefix}down_proj.weight")
+    return _linear(graph, f"down_{layer}", (shape.hidden_size, width), weight, _quantised(graph, gated))
 
 
 def _rotated(graph: _Graph, shape: BackboneConfig, x: str, n_heads: int) -> str:
@@ -185,19 +215,45 @@ def _quantised(graph: _Graph, x: str) -> tuple[str, str, str]:
     return graph.add("Cast", rounded, to=TensorProto.UINT8), scale, least
 
 
-def _linear(graph: _Graph, name: str, weight: Array, x: tuple[str, str, str], bias: Array | None = None) -> str:
-    """x (N, K) times `weight` (M, K), transposed → (N, M)."""
+def _linear(
+    graph: _Graph,
+    name: str,
+    size: tuple[int, int],
+    weight: Rows,
+    x: tuple[str, str, str],
+    bias: Rows | None = None,
+) -> str:
+    """x (N, K) times `weight` of `size` (M, K), transposed → (N, M)."""
     quantised, scale, least = x
-    steps = np.abs(weight).max(axis=1) / 127
-    steps = np.where(steps > 0, steps, 1.0).astype(np.float32)
-    whole = np.clip(np.rint(weight / steps[:, None]), -127, 127).astype(np.int32)
+    steps, sums = _pack(graph, f"{name}_weight", size, weight)
     graph.constant("zero", np.array(ZERO, np.uint8))
-    packed = graph.constant(f"{name}_weight", (whole.T + ZERO).astype(np.uint8))
-    product = graph.add("Cast", graph.add("MatMulInteger", quantised, packed, "", "zero"), to=TensorProto.FLOAT)
+    product = graph.add("MatMulInteger", quantised, f"{name}_weight", "", "zero")
+    product = graph.add("Cast", product, to=TensorProto.FLOAT)
     product = graph.add("Mul", product, graph.constant(f"{name}_steps", steps))
-    sums = graph.constant(f"{name}_sums", (whole.sum(axis=1) * steps).astype(np.float32))
-    out = graph.add("Add", graph.add("Mul", product, scale), graph.add("Mul", sums, least))
-    return out if bias is None else graph.add("Add", out, graph.constant(f"{name}_bias", bias))
+    offset = graph.add("Mul", graph.constant(f"{name}_sums", sums), least)
+    out = graph.add("Add", graph.add("Mul", product, scale), offset)
+    return out if bias is None else graph.add("Add", out, graph.constant(f"{name}_bias", _whole(bias)))
+
+
+def _pack(graph: _Graph, name: str, size: tuple[int, int], weight: Rows) -> tuple[Array, Array]:
+    """Write the weights in 8 bits, transposed; (the step t of each row, its sum Σ t·(p - 128)), both (M,)."""
+    n_rows, width = size
+    packed = graph.stored(name, (width, n_rows), np.dtype(np.uint8))
+    steps, sums = np.empty(n_rows, np.float32), np.empty(n_rows, np.float32)
+    at = 0
+    for rows in weight:
+        here = slice(at, at + len(rows))
+        step = np.abs(rows).max(axis=1) / 127
+        steps[here] = np.where(step > 0, step, 1.0)
+        whole = np.clip(np.rint(rows / steps[here, None]), -127, 127).astype(np.int32)
+        packed[:, here] = (whole.T + ZERO).astype(np.uint8)
+        sums[here] = whole.sum(axis=1) * steps[here]
+        at += len(rows)
+    return steps, sums
+
+
+def _whole(rows: Rows) -> Array:
+    return np.concatenate(list(rows))
 
 
 def _trunk_inputs(shape: BackboneConfig) -> list[onnx.ValueInfoProto]:
@@ -222,26 +278,18 @@ def _value(name: str, *size: int | str) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(size))
 
 
-def _save(path: Path, graph: _Graph, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> None:
-    """Write the graph, its large constants in a file beside it, each at the start of a page."""
-    data = path.with_suffix(".data")
-    tensors = []
-    with data.open("wb") as file:
-        for name, value in graph.constants.items():
-            if value.nbytes < INLINE_BYTES:
-                tensors.append(numpy_helper.from_array(value, name))
-                continue
-            file.write(bytes(-file.tell() % 4096))
-            tensors.append(_external(name, value, data.name, file.tell()))
-            file.write(value.tobytes())
-    body = helper.make_graph(graph.nodes, path.stem, inputs, outputs, tensors)
+def _save(graph: _Graph, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> None:
+    """Write the graph, whose large constants are written already."""
+    body = helper.make_graph(graph.nodes, graph.path.stem, inputs, outputs, list(graph.constants.values()))
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid(CONTRIB, 1)]
-    path.write_bytes(helper.make_model(body, opset_imports=opsets, ir_version=10).SerializeToString())
+    graph.path.write_bytes(helper.make_model(body, opset_imports=opsets, ir_version=10).SerializeToString())
 
 
-def _external(name: str, value: Array, location: str, offset: int) -> onnx.TensorProto:
-    kind = helper.np_dtype_to_tensor_dtype(value.dtype)
-    tensor = TensorProto(name=name, data_type=kind, dims=value.shape, data_location=TensorProto.EXTERNAL)
-    for key, said in (("location", location), ("offset", offset), ("length", value.nbytes)):
+def _external(
+    name: str, shape: tuple[int, ...], dtype: DType, location: str, offset: int, n_bytes: int
+) -> onnx.TensorProto:
+    kind = helper.np_dtype_to_tensor_dtype(dtype)
+    tensor = TensorProto(name=name, data_type=kind, dims=shape, data_location=TensorProto.EXTERNAL)
+    for key, said in (("location", location), ("offset", offset), ("length", n_bytes)):
         tensor.external_data.add(key=key, value=str(said))
     return tensor

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -18,13 +16,15 @@ from torch import Tensor
 from sampler.model.backbone import BackboneConfig
 from sampler.model.kv_cache import KeyValues
 from sampler.model.network import Forward, Segment
-from sampler.model.onnx_graph import Array, Weights, write_head, write_trunk
+from sampler.model.onnx_graph import Array, Rows, Weights, write_head, write_trunk
+from sampler.protocol.handshake import fingerprint
+from sampler.protocol.whole import whole_folder
 
 # ONNX Runtime reports to its maker and keeps an id of the machine in the cache folder, unless this is set at its start.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime  # noqa: E402
 
-VERSION = 1
+VERSION = 2
 """Of the files below; others are made anew."""
 HIDDEN = -1e9
 """Added to the score of what must not be seen."""
@@ -32,21 +32,28 @@ _TRUNK, _HEAD, _EMBEDDING, _MANIFEST = "trunk.onnx", "head.onnx", "embedding.npy
 
 
 def prepare_files(folder: Path, config: BackboneConfig, weights: Weights) -> None:
-    """Write graphs and embedding into `folder`, whole or not at all; does nothing where they are there and whole."""
+    """Write graphs and embedding into `folder`, whole or not at all; does nothing where they are there and whole.
+
+    A few megabytes of the weights are in memory at once.
+    """
     if _is_whole(folder):
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
+    with whole_folder(folder) as fresh:
         write_trunk(fresh / _TRUNK, config, weights)
-        write_head(fresh / _HEAD, config, weights)
-        np.save(fresh / _EMBEDDING, weights("model.embed_tokens.weight").astype(np.float16))
-        sizes = {path.name: path.stat().st_size for path in fresh.iterdir()}
-        (fresh / _MANIFEST).write_text(json.dumps({"version": VERSION, "sizes": sizes}), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        fresh.rename(folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        size = (config.vocab_size, config.hidden_size)
+        embedding = np.lib.format.open_memmap(fresh / _EMBEDDING, "w+", np.float16, size)
+        write_head(fresh / _HEAD, config, _copied(weights("model.embed_tokens.weight"), embedding))
+        manifest = {"version": VERSION, "files": {path.name: fingerprint(path) for path in fresh.iterdir()}}
+        (fresh / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def _copied(rows: Rows, copy: Array) -> Rows:
+    """`rows`, each also put into `copy` as it passes: dequantising them takes longer than all else."""
+    at = 0
+    for some in rows:
+        copy[at : at + len(some)] = some
+        at += len(some)
+        yield some
 
 
 class OnnxNetwork:
@@ -147,7 +154,7 @@ def _session(path: Path, n_threads: int) -> Any:
 def _is_whole(folder: Path) -> bool:
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        sizes = {name: (folder / name).stat().st_size for name in manifest["sizes"]}
+        found = {name: fingerprint(folder / name) for name in manifest["files"]}
+        return bool(manifest["version"] == VERSION and found == manifest["files"] and _TRUNK in found)
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return bool(manifest["version"] == VERSION and sizes == manifest["sizes"] and _TRUNK in sizes)

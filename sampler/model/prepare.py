@@ -7,23 +7,32 @@ laid out once as a CPU's matrix products want them; torch's own `linear` does it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sampler.model import checkpoint
 from sampler.model.attention import Topology
-from sampler.model.backbone import Attention, Backbone, Layer, Mlp, RmsNorm, rotate
+from sampler.model.backbone import Attention, Backbone, BackboneConfig, Layer, Mlp, RmsNorm, rotate
 from sampler.model.checkpoint import LoadedModel, OnProgress
 from sampler.model.devices import pick_dtype
 from sampler.model.folder import ModelError
 from sampler.model.gguf_directory import is_gguf_folder
 from sampler.protocol.handshake import weights_hash
 from sampler.protocol.paths import cache_folder
+from sampler.protocol.whole import discard
+
+if TYPE_CHECKING:
+    from sampler.model.onnx_graph import Rows, Weights
+    from sampler.model.onnx_network import OnnxNetwork
+
+_log = logging.getLogger(__name__)
 
 MOST_TWICE = 16 << 20
 """Bytes of embeddings up to which a head that shares them is packed all the same."""
@@ -45,15 +54,11 @@ def load_quantised(folder: Path, on_progress: OnProgress | None = None) -> Loade
 
     What is computed of its weights is computed once, and kept in the cache.
     """
-    from sampler.model.onnx_network import OnnxNetwork, prepare_files
-
     about = checkpoint.describe(folder)
-    files = cache_folder() / "kernels" / weights_hash(folder)
+    files = kernels_folder(folder)
     with checkpoint.outline(folder) as (backbone, tensors):
-        weights = _finite(folder, tensors, on_progress)
         try:
-            prepare_files(files, backbone.config, weights)
-            network = OnnxNetwork(files, backbone.config, torch.get_num_threads())
+            network = _network(files, backbone.config, _finite(folder, tensors, on_progress))
         except OSError as error:
             raise ModelError(f"{files} cannot be written ({error.strerror}): make room there.") from None
     return LoadedModel(
@@ -70,19 +75,38 @@ def load_quantised(folder: Path, on_progress: OnProgress | None = None) -> Loade
     )
 
 
-def _finite(folder: Path, tensors: Mapping[str, Any], on_progress: OnProgress | None) -> Callable[[str], Any]:
-    """Reads a tensor by its name; raises ModelError where one of its numbers is none."""
+def kernels_folder(folder: Path) -> Path:
+    """Where the cache keeps what was computed of a model's weights."""
+    return cache_folder() / "kernels" / weights_hash(folder)
+
+
+def _network(files: Path, config: BackboneConfig, weights: Weights) -> OnnxNetwork:
+    """The network over the cache's files, which are made anew where they are not what they should be."""
+    from sampler.model.onnx_network import OnnxNetwork, prepare_files
+
+    prepare_files(files, config, weights)
+    try:
+        return OnnxNetwork(files, config, torch.get_num_threads())
+    except Exception as error:  # the runtime has kinds of its own
+        _log.warning("%s is made anew: %s", files, error)
+    discard(files)
+    prepare_files(files, config, weights)
+    return OnnxNetwork(files, config, torch.get_num_threads())
+
+
+def _finite(folder: Path, tensors: Mapping[str, Any], on_progress: OnProgress | None) -> Weights:
+    """Reads a tensor by its name, some rows after the others; raises ModelError where one of its numbers is none."""
     n_read = 0
 
-    def weights(name: str) -> Any:
+    def weights(name: str) -> Rows:
         nonlocal n_read
-        found = tensors[name].get_tensor(name)
-        if not found.isfinite().all():
-            raise ModelError(f"{folder.name}: {name} holds numbers that are not finite.")
+        for rows in tensors[name].rows(name):
+            if not np.isfinite(rows).all():
+                raise ModelError(f"{folder.name}: {name} holds numbers that are not finite.")
+            yield rows
         n_read += 1
         if on_progress is not None:
-            on_progress(min(n_read / (len(tensors) + 2), 1.0))
-        return found.numpy()
+            on_progress(min(n_read / len(tensors), 1.0))
 
     return weights
 

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sampler.protocol.paths import state_folder
+from sampler.protocol.whole import whole_file
 
 ADDRESS = "127.0.0.1"
 NAMES = (ADDRESS, "localhost")
@@ -38,7 +39,8 @@ def token() -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            _write_new(path, secrets.token_urlsafe(32))
+            with whole_file(path) as fresh:
+                fresh.write_text(secrets.token_urlsafe(32) + "\n", encoding="ascii")
         info = path.lstat()
         if not stat.S_ISREG(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
             raise TokenError(f"{path} must be a file that only you can read: delete it, and a new one is made.")
@@ -48,17 +50,6 @@ def token() -> str:
     if not found:
         raise TokenError(f"{path} is empty: delete it, and a new one is made.")
     return found
-
-
-def _write_new(path: Path, text: str) -> None:
-    """Create the file for its owner alone, whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.touch(mode=0o600, exist_ok=False)
-        partial.write_text(text + "\n", encoding="ascii")
-        partial.rename(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 class Guard:

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from sampler.protocol.whole import whole_file
 from seedfill.training.loop.ema import RunningMean
 
 Optimisers = list[torch.optim.Optimizer]
@@ -44,12 +45,10 @@ def save(folder: Path, saved: Saved, weights: dict[str, nn.Parameter], optimiser
     tensors |= {key: value for key, value in _moments(weights, optimisers).items()}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:08}.safetensors"
-    partial = path.with_suffix(".partial")
     try:
-        save_file({key: value.contiguous().cpu() for key, value in tensors.items()}, partial, _metadata(saved))
-        partial.replace(path)
+        with whole_file(path) as fresh:
+            save_file({key: value.contiguous().cpu() for key, value in tensors.items()}, fresh, _metadata(saved))
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
         raise StateError(f"The state of step {step} could not be written to {folder}: {error}.") from None
     for old in _files(folder)[:-2]:
         old.unlink()

@@ -21,7 +21,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sampler.model.checkpoint import LoadedModel, write_whole
+from sampler.model.checkpoint import LoadedModel
+from sampler.protocol.whole import whole_file
 from seedfill.training.data.corpus import Document
 from seedfill.training.data.prompts import Prompt, PromptShape, draw_prompt
 from seedfill.training.objectives.noise import NoiseSchedule
@@ -167,7 +168,8 @@ def _claim(folder: Path, description: dict[str, Any]) -> None:
         there = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         text = json.dumps(description, indent=1) + "\n"
-        write_whole(path, lambda partial: _write_text(partial, text))
+        with whole_file(path) as fresh:
+            fresh.write_text(text, encoding="utf-8")
         return
     except ValueError:
         raise StoreError(f"{path} is damaged: move {folder} away to start afresh.") from None
@@ -183,7 +185,8 @@ def _shard(folder: Path, k: int) -> Path:
 def _write(path: Path, trajectories: Sequence[Trajectory]) -> None:
     lines = "".join(json.dumps(asdict(trajectory)) + "\n" for trajectory in trajectories)
     data = gzip.compress(lines.encode(), mtime=0)
-    write_whole(path, lambda partial: _write_bytes(partial, data))
+    with whole_file(path) as fresh:
+        fresh.write_bytes(data)
 
 
 def _read(path: Path) -> Iterator[Trajectory]:
@@ -193,11 +196,3 @@ def _read(path: Path) -> Iterator[Trajectory]:
                 yield Trajectory(**json.loads(line))
     except (OSError, EOFError, ValueError, TypeError) as error:
         raise StoreError(f"{path} is damaged ({error}): delete it, and it is made again.") from None
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.write_bytes(data)

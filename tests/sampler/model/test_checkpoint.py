@@ -67,20 +67,6 @@ def test_sharded_weights_load(tmp_path: Path) -> None:
         checkpoint.load(folder)
 
 
-def test_a_failing_write_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text("old")
-
-    def full_disk(partial: Path) -> None:
-        partial.write_text("half")
-        raise OSError("No space left on device")
-
-    with pytest.raises(OSError, match="No space"):
-        checkpoint.write_whole(path, full_disk)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def truncate(folder: Path) -> None:
     path = folder / WEIGHTS
     path.write_bytes(path.read_bytes()[:-100])

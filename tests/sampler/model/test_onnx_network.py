@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def prepared(folder: Path) -> Path:
     backbone = tiny_qwen()
-    prepare_files(folder, backbone.config, lambda name: backbone.get_parameter(name).numpy())
+    prepare_files(folder, backbone.config, lambda name: np.array_split(backbone.get_parameter(name).numpy(), 3))
     return folder
 
 
