@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ import torch
 from sampler.model.gguf_directory import DIRECTORY, read_directory
 from sampler.model.gguf_file import config_of, open_gguf, tokenizer_of
 
+Array: TypeAlias = "np.ndarray[Any, Any]"
 AT_ONCE = 4 << 20
 """Weights that are dequantised at once."""
 
@@ -54,7 +55,6 @@ class GgufTensors:
     def __init__(self, folder: Path) -> None:
         directory = read_directory(folder)
         self._path, self._tensors = directory.path, directory.tensors
-        self._bytes = np.memmap(self._path, dtype=np.uint8, mode="r")
 
     def keys(self) -> list[str]:
         """The tensors' names."""
@@ -68,12 +68,12 @@ class GgufTensors:
         """A tensor in float32."""
         return torch.from_numpy(np.concatenate(list(self.rows(name))))
 
-    def rows(self, name: str) -> Iterator[np.ndarray[Any, Any]]:
+    def rows(self, name: str) -> Iterator[Array]:
         """A tensor in float32, some rows after the others, so that no more than those are in memory."""
         from gguf import GGMLQuantizationType, dequantize
 
         place = self._tensors[name]
-        stored = self._bytes[place.offset : place.offset + place.n_bytes]
+        stored: Array = np.memmap(self._path, np.uint8, "r", place.offset, (place.n_bytes,))  # while it is read
         if place.type in ("F32", "F16"):
             stored = stored.view(np.float32 if place.type == "F32" else np.float16)
         stored, kind = stored.reshape(place.shape[0], -1), GGMLQuantizationType[place.type]

