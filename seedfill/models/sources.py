@@ -151,7 +151,7 @@ def _size(folder: Path) -> int:
     for parent, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):
-                n_bytes += os.stat(Path(parent, name)).st_size
+                n_bytes += Path(parent, name).stat().st_size
     return n_bytes
 
 
