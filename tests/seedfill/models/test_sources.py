@@ -44,6 +44,7 @@ def server(entry: Entry, data: bytes, tmp_path: Path, monkeypatch: pytest.Monkey
         template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 100)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_TELEMETRY", True)
         monkeypatch.setattr(huggingface_hub.file_download, "time", SimpleNamespace(sleep=lambda _: None))
         monkeypatch.setenv("PIP_INDEX_URL", f"{server.address}/simple/")
         yield server
