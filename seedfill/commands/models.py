@@ -111,8 +111,8 @@ def check_model(
         print_json(found)
     else:
         for key, value in found.items():
-            said = value if not isinstance(value, list) else ", ".join(value) or "none"
-            print(f"{key}: {said}")
+            nothing = "any" if key == "languages" else "none"
+            print(f"{key}: {value if not isinstance(value, list) else ', '.join(value) or nothing}")
 
 
 @contextmanager
