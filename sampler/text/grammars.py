@@ -43,7 +43,7 @@ def parser_for(language: str) -> Parser | None:
 
     A new one each time, since no two threads may share one.
     """
-    grammar = _grammar(language)
+    grammar = language_of(language)
     if grammar is None:
         return None
     from tree_sitter import Parser
@@ -52,7 +52,8 @@ def parser_for(language: str) -> Parser | None:
 
 
 @cache
-def _grammar(language: str) -> Language | None:
+def language_of(language: str) -> Language | None:
+    """A language's grammar, by the name editors give it; None where none is installed."""
     if language not in _GRAMMARS:
         return None
     module, function = _GRAMMARS[language]

@@ -13,38 +13,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from sampler.text.grammars import BLOCKS, ROOTS, descendants, is_syntax_error, line_of_error, parser_for
+from sampler.text.language_errors import LanguageErrors, language_errors
 from sampler.text.lexing import Lexed, Part, Surroundings, tokens
 from sampler.text.windows import parsed_end, parsed_start
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Tree
 
-_WITH_STATEMENTS = frozenset(
-    {
-        "module",
-        "block",
-        "function_definition",
-        "class_definition",
-        "decorated_definition",
-        "if_statement",
-        "elif_clause",
-        "else_clause",
-        "for_statement",
-        "while_statement",
-        "with_statement",
-        "try_statement",
-        "except_clause",
-        "except_group_clause",
-        "finally_clause",
-        "match_statement",
-        "case_clause",
-    }
-)
-"""What holds statements in Python, blocks apart from their heads."""
 _QUOTE = re.compile(rb"\"{3}|'{3}|[\"'`]")
 _SEVERAL = re.compile(r"[$<>]*([()\[\]{}]{1,2})")
 """A node that opens or closes one bracket or two, such as the `${` of a template and the `((` of a shell."""
@@ -82,44 +61,25 @@ class Syntax:
         return sum(map(is_syntax_error, _with_errors(self.tree.root_node)))
 
     @cached_property
-    def n_indented(self) -> int:
-        """Of Python, how many lines are indented for no reason, which its grammar does not mind."""
-        return sum(len(_indented(block)) for block in self._blocks)
-
-    @cached_property
-    def n_empty(self) -> int:
-        """Of Python, how many heads have no block, which its grammar does not mind either."""
-        return len(self._empty_blocks)
+    def _beyond_grammar(self) -> LanguageErrors:
+        return language_errors(self.tree.root_node, self.language)
 
     @property
     def error_lines(self) -> list[int]:
-        """The line, from 0, of each of all these, in order."""
+        """The line, from 0, of each error, in order, those among them that a grammar lets pass."""
         wrong = map(line_of_error, filter(is_syntax_error, _with_errors(self.tree.root_node)))
-        indented = (line for block in self._blocks for line in _indented(block))
-        empty = (node.parent.start_point.row for node in self._empty_blocks if node.parent)
-        return sorted([*wrong, *indented, *empty])
+        return sorted([*wrong, *chain(*self._beyond_grammar)])
 
     def is_worse(self, text: str) -> bool:
         """Whether `text` would bring an error with it; a head without a block is none, as the block may come next."""
         found = self.inserted(text)
-        return found.n_errors > self.n_errors or found.n_indented > self.n_indented
+        n_misplaced = len(found._beyond_grammar.misplaced)
+        return found.n_errors > self.n_errors or n_misplaced > len(self._beyond_grammar.misplaced)
 
     @property
     def n_syntax_errors(self) -> int:
-        """All of these."""
-        return self.n_errors + self.n_indented + self.n_empty
-
-    @cached_property
-    def _blocks(self) -> list[Node]:
-        """Python's blocks and its outermost level."""
-        if self.language != "python":
-            return []
-        found = descendants(self.tree.root_node, lambda node: node.type in _WITH_STATEMENTS)
-        return [node for node in found if node.type in ("block", "module")]
-
-    @property
-    def _empty_blocks(self) -> list[Node]:
-        return [block for block in self._blocks if block.type == "block" and not _statements(block)]
+        """How many these are."""
+        return self.n_errors + sum(map(len, self._beyond_grammar))
 
     @property
     def knows_brackets(self) -> bool:
@@ -327,19 +287,6 @@ def _point(source: bytes, byte: int) -> tuple[int, int]:
 def _with_errors(root: Node) -> Iterator[Node]:
     """The nodes that are or hold an error, in order."""
     return descendants(root, lambda node: node.has_error)
-
-
-def _statements(block: Node) -> list[Node]:
-    return [node for node in block.named_children if node.type not in ("comment", "ERROR")]
-
-
-def _indented(block: Node) -> list[int]:
-    """The lines of statements that stand further right than those before them in the block.
-
-    Further left they may: a window can begin inside a block.
-    """
-    places = [node.start_point for node in _statements(block)]
-    return [b.row for a, b in pairwise(places) if a.row < b.row and a.column < b.column]
 
 
 def _is_string(node: Node) -> bool:

@@ -231,7 +231,7 @@ async def test_code_that_did_not_parse_before_may_stay_so() -> None:
 
 
 async def test_what_was_locked_stays_locked_in_later_rounds() -> None:
-    request = rewrite_request(select("  x = 1  # why\n", 2, 7), "do it", document="d", language="python")
+    request = rewrite_request(select("if a:\n  x = 1  # why\n", 8, 13), "do it", document="d", language="python")
     replies = Replies("  x = (1  # why", "  x = 2  # why")
     assert (await rewrite(replies, request)).text == "  x = 2  # why"
     assert replies.requests[1].edit and replies.requests[1].edit.locks == ((0, 2), (8, 15))

@@ -40,6 +40,11 @@ def test_what_parses_is_taken_as_it_is(text: str) -> None:
     assert len(sampler.asked) == 1
 
 
+@pytest.mark.parametrize("text", ["", "# nothing yet", "if a:"])
+def test_what_lacks_a_body_is_written_again(text: str) -> None:
+    assert texts(Scripted([text], ["return a"])) == ["return a"]
+
+
 def test_the_lines_before_the_error_are_kept() -> None:
     sampler = Scripted(["b = a\n    return b)"], ["    return (b", "    return b", "    return a"])
     assert texts(sampler) == ["b = a\n    return b"]
