@@ -50,8 +50,8 @@ def tiny_qwen() -> Backbone:
     return backbone.requires_grad_(False).eval()
 
 
-def make_gguf(path: Path, *, spoilt: str = "") -> Path:
-    """Write the file; the tensor of the name `spoilt` holds a number that is none."""
+def make_gguf(path: Path, *, spoilt: str = "", stored: str = "F32") -> Path:
+    """Write the file, its matrices stored as said; the tensor of the name `spoilt` holds a number that is none."""
     writer = gguf.GGUFWriter(path, "qwen2")
     writer.add_context_length(512)
     writer.add_embedding_length(SHAPE["hidden_size"])
@@ -75,7 +75,8 @@ def make_gguf(path: Path, *, spoilt: str = "") -> Path:
             data = value.float().numpy().copy()
             if name == spoilt:
                 data.flat[0] = np.nan
-            writer.add_tensor(_name(name), data)
+            kind = gguf.GGMLQuantizationType[stored if data.ndim == 2 else "F32"]
+            writer.add_tensor(_name(name), gguf.quantize(data, kind), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy as np
 import pytest
 import torch
 
 from sampler.engine.job import Job
 from sampler.engine.scheduler import Scheduler
-from sampler.model import checkpoint, prepare
+from sampler.model import checkpoint, gguf_folder, prepare
 from sampler.model.folder import ModelError
 from sampler.model.gguf_file import config_of, open_gguf, tokenizer_of
 from sampler.model.gguf_folder import write_folder
@@ -40,6 +42,21 @@ def test_the_network_is_the_one_that_was_stored(folder: Path) -> None:
     one = [Segment(20, (), True)]
     ours, theirs = (network.read(tokens, positions, one).hidden for network in (loaded.network, stored))
     assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("stored", ["F32", "F16", "BF16", "Q8_0", "Q5_0"])
+def test_weights_are_those_of_the_file_read_in_parts(
+    stored: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gguf_folder, "AT_ONCE", 1000)
+    path = make_gguf(tmp_path / "model.gguf", stored=stored)
+    write_folder(tmp_path, path, name="tiny-qwen", licence="apache-2.0", languages=[])
+    found, kind = checkpoint.load(tmp_path).backbone.state_dict(), gguf.GGMLQuantizationType[stored]
+    for name, weight in tiny_qwen().state_dict().items():
+        exact = weight.numpy()
+        if weight.ndim == 2:
+            exact = gguf.dequantize(gguf.quantize(exact, kind), kind)
+        assert np.array_equal(found[name].numpy(), exact), name
 
 
 def test_what_the_file_says_is_told_in_hugging_faces_words(folder: Path) -> None:
