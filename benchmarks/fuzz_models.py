@@ -6,6 +6,7 @@ python benchmarks/fuzz_models.py [--minutes M]      from the repository's root, 
 from __future__ import annotations
 
 import faulthandler
+import os
 import resource
 import sys
 import tempfile
@@ -36,6 +37,7 @@ def main(minutes: Annotated[float, typer.Option(help="How long.")] = 1.0) -> Non
     slowest = 0.0
     ends = time.monotonic() + minutes * 60
     with tempfile.TemporaryDirectory(prefix="sf-") as root:
+        os.environ["XDG_CACHE_HOME"] = str(Path(root) / "cache")
         sound = originals(Path(root) / "sound")
 
         @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), phases=list(Phase)[:-1])

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sampler.protocol.paths import default_model_folder, models_folder
+from sampler.protocol.paths import default_model_folder, expanded, models_folder
 from sampler.protocol.regular_files import read_regular
 from sampler.text.rewriting import CONFIDENCE_FLOOR
 
@@ -49,7 +49,7 @@ def _folder(name: str | None) -> Path:
     if name is None:
         return default_model_folder()
     own = models_folder() / name
-    return own if own.is_dir() else Path(name).expanduser()
+    return own if own.is_dir() else expanded(name)
 
 
 @lru_cache(maxsize=8)

@@ -27,7 +27,7 @@ from sampler.model.families import model_id
 from sampler.model.folder import ModelError, read_config
 from sampler.protocol.handshake import ModelHealth
 from sampler.protocol.messages import BadMessage, Event, Failure, InfillRequest
-from sampler.protocol.paths import default_model_folder, models_folder
+from sampler.protocol.paths import default_model_folder, expanded, models_folder
 
 EVICTIONS = 8
 """Context slots that are evicted before memory is given back for them, which takes a while."""
@@ -271,7 +271,7 @@ class Engine:
         """The folder of a model: the default one, a path, or a name in the user's models."""
         if name is None or name == self._default_id():
             return self._default
-        for folder in (models_folder() / name, Path(name).expanduser()):
+        for folder in (models_folder() / name, expanded(name)):
             if name and _is_folder(folder):
                 return folder
         raise BadMessage(f"There is no model {name[:80]!r}: `seedfill models list` shows those that can be used.")

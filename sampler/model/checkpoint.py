@@ -299,12 +299,21 @@ def _open_tensors(folder: Path) -> Iterator[dict[str, Any]]:
             yield dict.fromkeys(stored.keys(), stored)
             return
         for path in weight_files(folder):
+            _check_header(path)
             try:
                 file = files.enter_context(safe_open(str(path), framework="pt"))
             except (SafetensorError, OSError, MemoryError, RuntimeError) as error:  # too long to be mapped
                 raise ModelError(f"{path} is truncated or damaged ({error}): fetch the model again.") from None
             tensors |= dict.fromkeys(file.keys(), file)
         yield tensors
+
+
+def _check_header(path: Path) -> None:
+    """Raise ModelError for a header that would take long to read: it is read while others wait."""
+    with path.open("rb") as stream:
+        n_bytes = int.from_bytes(stream.read(8), "little")
+    if n_bytes > MAX_INDEX_BYTES:
+        raise ModelError(f"{path} is truncated or damaged (a header of {n_bytes:,} bytes): fetch the model again.")
 
 
 def _expected(backbone: Backbone) -> dict[str, tuple[int, ...]]:

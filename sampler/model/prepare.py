@@ -57,6 +57,8 @@ def load_quantised(folder: Path, on_progress: OnProgress | None = None) -> Loade
     about = checkpoint.describe(folder)
     files = kernels_folder(folder)
     with checkpoint.outline(folder) as (backbone, tensors):
+        if backbone.config.qk_norm or not backbone.config.tie_embeddings:
+            raise ModelError(f"{folder.name} is of a shape that no GGUF file of the catalogue has: pull it again.")
         try:
             network = _network(files, backbone.config, _finite(folder, tensors, on_progress))
         except OSError as error:

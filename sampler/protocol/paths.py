@@ -57,7 +57,15 @@ def user_models() -> list[Path]:
 def default_model_folder() -> Path:
     """The model that ships with the package, or the folder that SEEDFILL_MODEL names instead."""
     override = os.environ.get("SEEDFILL_MODEL")
-    return Path(override).expanduser().absolute() if override else Path(__file__).parents[1] / "weights"
+    return expanded(override).absolute() if override else Path(__file__).parents[1] / "weights"
+
+
+def expanded(name: str) -> Path:
+    """A path as a person gives it, `~` read as a shell does; as it stands where there is no such user."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
 
 
 @dataclass(frozen=True, slots=True)

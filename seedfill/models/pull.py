@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sampler.protocol.paths import cache_folder, models_folder, user_models
+from sampler.protocol.paths import cache_folder, expanded, models_folder, user_models
 from sampler.protocol.whole import discard, whole_folder
 from seedfill.errors import BadInput, CommandError
 from seedfill.models.catalogue import POCKET, Entry
@@ -95,7 +95,7 @@ def all_sources(wanted: str | None) -> dict[SourceName, Fetch]:
         return named["hub"] | named["registry"]
     if wanted in named:
         return named[wanted]
-    folder = Path(wanted).expanduser()
+    folder = expanded(wanted)
     if not folder.is_dir():
         raise BadInput(f"There is no folder {wanted}: --from takes hub, registry or a folder.")
     return {"folder": from_folder(folder)}

@@ -14,12 +14,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from sampler.engine.job import Job
 from sampler.engine.scheduler import Scheduler
-from sampler.model import checkpoint
+from sampler.model import checkpoint, prepare
 from sampler.model.folder import ModelError
 from sampler.model.gguf_folder import write_folder
 from sampler.protocol.messages import BadMessage, Event, InfillRequest
@@ -158,9 +159,10 @@ def check(folder: Path) -> bool:
             is_sound = True
         works = False
         with _sentence():
-            model = checkpoint.load(folder)
-            _fill(model)
+            _fill(checkpoint.load(folder))
             works = True
+        with _sentence():
+            _fill(prepare.load(folder, torch.device("cpu")))
     assert is_sound or not works, "`models check` refuses what can be loaded"
     return works
 

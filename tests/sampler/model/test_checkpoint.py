@@ -204,6 +204,7 @@ OWN = {"block_size": 8, "languages": ["python"], "layout_version": 1}
         (an_index({"a": ["x"]}), "index.json is damaged"),
         (an_index(5), "index.json is damaged"),
         (a_claim_of_a_terabyte, "truncated or damaged"),
+        (lambda f: (f / WEIGHTS).write_bytes((50 << 20).to_bytes(8, "little") + b" " * (50 << 20)), "a header of"),
         (tokenizer(model={"type": "Unigram"}), "'Unigram' is not BPE"),
         (tokenizer(model={"vocab": {"a": 4_000_000_000}, "merges": []}), "with ids up to"),
         (tokenizer(pre_tokenizer={"type": "Metaspace"}), "'Metaspace' is not one of"),

@@ -18,6 +18,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return originals(tmp_path_factory.mktemp("sound"))
 
 
+@pytest.fixture(autouse=True)
+def _no_cache_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.mark.parametrize("kind", ["seedfill", "dream", "sharded", "gguf"])
 def test_a_sound_folder_works(kind: str, sound: dict[str, Path]) -> None:
     assert check(sound[kind])

@@ -44,6 +44,15 @@ def test_folders_follow_xdg(
         assert function() == Path(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("~/m", "/home/ada/m"), ("~", "/home/ada"), ("~nobody-of-this-name/m", "~nobody-of-this-name/m"), ("m", "m")],
+)
+def test_a_path_is_read_as_a_shell_does(name: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert paths.expanded(name) == Path(found)
+
+
 def test_the_socket_lies_in_the_runtime_folder_or_the_state_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
     assert paths.shared_place().socket == Path(f"/run/user/1000/seedfill/sampler-{PROTOCOL_VERSION}.sock")
